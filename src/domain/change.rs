@@ -1,0 +1,73 @@
+//! What a delivery, a request or a schedule leaves behind: a hint where to look.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::ObjectId;
+use super::names::NetBoxName;
+
+/// A hint that something in a fabric may have changed. It carries no content: what is true is read in the run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// A NetBox row was created, changed or deleted.
+    Object {
+        netbox: NetBoxName,
+        object: ObjectId,
+        event: ObjectEvent,
+        /// Whether the row went as part of its fabric's own deletion.
+        cascade: bool,
+        /// Login name of who did it.
+        user: Option<String>,
+    },
+    /// The branch's head may have moved.
+    GitMoved,
+    /// Compare everything: by schedule, by request, or because a delivery said that a fabric appeared.
+    Everything,
+    /// Compare everything and only tell what would be done.
+    DryRun,
+}
+
+/// What NetBox says happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectEvent {
+    Created,
+    Updated,
+    Deleted,
+}
+
+impl ObjectEvent {
+    /// The word, as NetBox spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Change {
+    /// Names the change among its fabric's pending ones: changes of one slot are merged into one.
+    pub fn slot(&self) -> String {
+        match self {
+            Self::Object { netbox, object, .. } => format!("object:{netbox}:{object}"),
+            Self::GitMoved => "git".to_owned(),
+            Self::Everything => "everything".to_owned(),
+            Self::DryRun => "dry_run".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object { object, event, .. } => write!(f, "{object} {}", event.as_str()),
+            Self::GitMoved => f.write_str("head moved"),
+            Self::Everything => f.write_str("full comparison"),
+            Self::DryRun => f.write_str("dry run"),
+        }
+    }
+}

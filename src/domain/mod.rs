@@ -1,0 +1,15 @@
+//! Values only: no I/O, no clock, no async. Every other module speaks in these words.
+
+pub mod change;
+pub mod digest;
+pub mod document;
+pub mod edit;
+pub mod fate;
+pub mod key;
+pub mod kind;
+pub mod lease;
+pub mod names;
+pub mod path;
+pub mod policy;
+pub mod report;
+pub mod row;

@@ -1,0 +1,65 @@
+//! A fabric, where it lives, and what it lets us do.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{FabricName, NetBoxName, Target};
+use super::path::RepoPath;
+
+/// One fabric of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fabric {
+    pub name: FabricName,
+    pub target: Target,
+    /// Its directory in the repository; may be the root.
+    pub directory: RepoPath,
+    pub netbox: NetBoxName,
+    pub policy: Policy,
+}
+
+/// What may be done without asking. Every default is the safe one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    pub on_git_delete: OnGitDelete,
+    pub on_first_difference: OnFirstDifference,
+    pub guard: DeletionGuard,
+}
+
+/// A person deleted a managed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGitDelete {
+    /// Keep the NetBox row, show the object as held.
+    #[default]
+    Hold,
+    /// Delete the NetBox row.
+    Delete,
+}
+
+/// Both sides have the object, they differ, and nothing is remembered of a time when they agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFirstDifference {
+    #[default]
+    Hold,
+    /// NetBox's content goes to Git.
+    Netbox,
+    /// Git's content goes to NetBox.
+    Git,
+}
+
+/// Deletions beyond both limits within the window are held until a person confirms them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletionGuard {
+    pub count: u64,
+    /// Of the fabric's objects at the window's start.
+    pub percent: u64,
+    pub window: Duration,
+}
+
+impl Default for DeletionGuard {
+    fn default() -> Self {
+        Self { count: 20, percent: 30, window: Duration::from_secs(600) }
+    }
+}
