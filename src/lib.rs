@@ -28,4 +28,5 @@
 //! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
 //! | [`app`] | the composition root | all |
 
+pub mod config;
 pub mod domain;

@@ -1,0 +1,111 @@
+//! Settings from one YAML file and the environment.
+//!
+//! The file becomes a tree that knows its places (`tree`), the environment is laid over it (`environment`), and the tree
+//! is walked (`section`) into `Settings`. Whatever is wrong goes into one report, so that `fgd-sync check` shows all of
+//! it at once, each with the setting, its line and what to do. Secrets may stand in files; no message repeats one.
+
+mod branch;
+mod checks;
+mod environment;
+mod fabrics;
+mod problem;
+mod remote;
+mod secret;
+mod section;
+mod service;
+mod settings;
+mod sides;
+mod spelling;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
+pub use problem::{Place, Problem};
+pub use remote::{RemoteUrl, Transport};
+pub use secret::{Fault, SecretError, SecretSource};
+pub use settings::{
+    Access, ApiToken, Debounce, Log, LogFormat, Login, NetBox, ObjectModel, People, Redis, Repository, Retry, Schedule,
+    Settings,
+};
+
+use problem::Report;
+use section::Setting;
+use tree::Node;
+
+/// The settings file when neither the caller nor `FGD_CONFIG` names one.
+pub const DEFAULT_FILE: &str = "fgd-sync.yaml";
+
+/// Reads and checks all settings: `file`, or the one that `FGD_CONFIG` names, or `fgd-sync.yaml`.
+///
+/// Fails with every problem that was found, in the file's order. Reads the secret files and checks that other named
+/// files can be opened; reaches no server.
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Settings, Vec<Problem>> {
+    let path = chosen_file(file, environment);
+    let text = std::fs::read_to_string(&path).map_err(|error| vec![unreadable(&path, &error)])?;
+    let mut root = tree::parse(&path.display().to_string(), &text).map_err(|problem| vec![problem])?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let report = Report::new(directory);
+    environment::overlay(&mut root, environment, &report);
+    let settings = read(&root, &report);
+    let (problems, warnings) = report.into_parts();
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(Settings { warnings, ..settings }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+fn chosen_file(file: Option<&Path>, environment: &Environment) -> PathBuf {
+    let named = || environment.get(FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    file.map(Path::to_owned).or_else(named).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem {
+        setting: "settings file".to_owned(),
+        place: None,
+        message: format!("{} cannot be read: {error}", path.display()),
+        remedy: format!("Name the file with --config or {FILE_VARIABLE}, or put it at {DEFAULT_FILE}."),
+    }
+}
+
+fn read(root: &Node, report: &Report) -> Option<Settings> {
+    let root = Setting::root(root, report).section()?;
+    let listen = service::listen(&root);
+    let data_directory = service::data_directory(&root);
+    let public_url = service::public_url(&root, listen);
+    let redis = service::redis(&root);
+    let netboxes = sides::netboxes(&root);
+    let repositories = sides::repositories(&root, &data_directory);
+    let fabrics = fabrics::fabrics(&root);
+    checks::references(&fabrics, &netboxes, &repositories);
+    checks::repositories_are_distinct(&repositories);
+    checks::directories_are_apart(&fabrics, &repositories);
+    checks::netbox_secrets_are_distinct(&netboxes);
+    checks::repositories_have_secrets(&repositories);
+    let log = service::log(&root);
+    let api_tokens = service::api_tokens(&root);
+    let debounce = service::debounce(&root);
+    let workers = service::workers(&root);
+    let schedule = service::schedule(&root);
+    let retry = service::retry(&root);
+    let people = fabrics::people(&root);
+    root.close();
+    Some(Settings {
+        listen,
+        public_url: public_url?,
+        data_directory,
+        log,
+        redis: redis?,
+        api_tokens,
+        debounce,
+        workers,
+        schedule,
+        retry,
+        netboxes: sides::usable(netboxes),
+        repositories: sides::usable(repositories),
+        fabrics: fabrics.into_iter().filter_map(|f| f.whole()).map(|f| (f.name.clone(), f)).collect(),
+        people,
+        warnings: Vec::new(),
+    })
+}

@@ -1,0 +1,217 @@
+//! The settings, read and checked: whoever holds one of these need not look again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::domain::edit::Signature;
+use crate::domain::names::{FabricName, NetBoxName, RepoName};
+use crate::domain::policy::Fabric;
+
+use super::problem::Problem;
+use super::remote::RemoteUrl;
+use super::secret::SecretSource;
+
+/// Everything that an operator can set. Every reference in it leads somewhere.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Where NetBox, GitHub and people reach this service; ends with `/`.
+    pub public_url: Url,
+    pub data_directory: PathBuf,
+    pub log: Log,
+    pub redis: Redis,
+    /// Empty: the API answers everybody with 401.
+    pub api_tokens: Vec<ApiToken>,
+    pub debounce: Debounce,
+    pub workers: NonZeroUsize,
+    pub schedule: Schedule,
+    pub retry: Retry,
+    pub netboxes: BTreeMap<NetBoxName, NetBox>,
+    pub repositories: BTreeMap<RepoName, Repository>,
+    pub fabrics: BTreeMap<FabricName, Fabric>,
+    pub people: People,
+    /// What works as it is, but puts something at risk.
+    pub warnings: Vec<Problem>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// As `tracing-subscriber` reads it: `info`, `info,fgd_sync::run=debug`.
+    pub filter: String,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Where the ledger is kept.
+#[derive(Debug, Clone)]
+pub enum Redis {
+    /// A private `redis-server` of our own, in the data directory.
+    Embedded,
+    Server {
+        /// A secret, because a Redis address holds its password.
+        url: SecretSource,
+        ca_file: Option<PathBuf>,
+        prefix: String,
+    },
+}
+
+/// One bearer token of the API.
+#[derive(Debug, Clone)]
+pub struct ApiToken {
+    /// Shown in logs and audit entries in place of the token.
+    pub name: String,
+    pub token: SecretSource,
+}
+
+/// When pending changes of a target become a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Debounce {
+    pub quiet: Duration,
+    /// Never less than `quiet`.
+    pub max_wait: Duration,
+    pub max_changes: u64,
+}
+
+/// What happens without any webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub full_comparison: Duration,
+    pub poll_head: Duration,
+}
+
+/// How a run that failed for a passing reason is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Doubles with every attempt.
+    pub first_wait: Duration,
+    /// Never less than `first_wait`.
+    pub longest_wait: Duration,
+    /// After this many the batch is a dead letter.
+    pub attempts: u32,
+}
+
+/// One NetBox.
+#[derive(Debug, Clone)]
+pub struct NetBox {
+    /// Ends with `/`; the API is below it at `api/`.
+    pub url: Url,
+    pub token: SecretSource,
+    pub model: ObjectModel,
+    /// All valid at once.
+    pub webhook_secrets: Vec<SecretSource>,
+    pub ca_file: Option<PathBuf>,
+    pub proxy: Option<Url>,
+}
+
+/// How a NetBox holds the Hedgehog objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObjectModel {
+    #[default]
+    CustomObjects,
+    /// The Hedgehog plugin's own models.
+    Hedgehog,
+}
+
+/// One repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub url: RemoteUrl,
+    pub access: Access,
+    /// All valid at once.
+    pub webhook_secrets: Vec<SecretSource>,
+    /// `owner/name`, as GitHub's deliveries say it.
+    pub github: Option<String>,
+    /// The disposable copy below the data directory.
+    pub cache_directory: PathBuf,
+}
+
+/// What lets us into a repository.
+#[derive(Debug, Clone)]
+pub enum Access {
+    Http {
+        /// `None`: no credentials are sent.
+        login: Option<Login>,
+        ca_file: Option<PathBuf>,
+        proxy: Option<Url>,
+    },
+    Ssh {
+        /// `None`: what ssh finds by itself.
+        key_file: Option<PathBuf>,
+        /// `None`: the user's own.
+        known_hosts_file: Option<PathBuf>,
+    },
+    Local,
+}
+
+/// A user and its token.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub user: String,
+    pub token: SecretSource,
+}
+
+/// Who stands in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    /// The service itself: committer always, author when a batch has not exactly one user.
+    pub service: Signature,
+    /// By NetBox login.
+    pub known: BTreeMap<String, Signature>,
+    /// Mail domain of the others.
+    pub domain: String,
+}
+
+impl People {
+    /// How a commit names a NetBox user: as configured, else by login and `login@domain`; the service for no login.
+    pub fn author(&self, login: &str) -> Signature {
+        if let Some(known) = self.known.get(login) {
+            return known.clone();
+        }
+        let name = clean(login);
+        if name.is_empty() {
+            return self.service.clone();
+        }
+        let local: String = login.chars().map(|c| if is_mail_safe(c) { c } else { '-' }).collect();
+        Signature { name, email: format!("{local}@{}", self.domain) }
+    }
+}
+
+fn is_mail_safe(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+')
+}
+
+/// Without what git does not take in a name.
+fn clean(name: &str) -> String {
+    let kept: String = name.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect();
+    kept.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_cannot_break_out_of_the_author_line() {
+        let service = Signature { name: "fgd-sync".to_owned(), email: "fgd-sync@example.com".to_owned() };
+        let people = People { service, known: BTreeMap::new(), domain: "example.com".to_owned() };
+
+        let author = people.author("eve <root@x>\n");
+
+        assert_eq!(author.name, "eve root@x");
+        assert_eq!(author.email, "eve--root-x--@example.com");
+    }
+}
