@@ -1,0 +1,213 @@
+//! How a raw file leaves raw/: whole, once every one of its documents is final.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::layout::{archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
+use super::table::Context;
+use super::{RawFile, render, yaml};
+use crate::domain::edit::{Edit, Edits};
+use crate::domain::fate::{Effect, Fate, Reason};
+use crate::domain::names::Oid;
+use crate::domain::path::{BadPath, RepoPath};
+
+/// How many entries the archive log keeps; older ones are in Git's history.
+const KEPT_ENTRIES: usize = 1_000;
+
+/// A raw file with the fate of each of its documents.
+pub(super) struct Judged<'a> {
+    pub raw: &'a RawFile,
+    pub fates: Vec<Fate>,
+}
+
+impl Judged<'_> {
+    fn is_done(&self) -> bool {
+        self.fates.iter().all(Fate::is_final)
+    }
+}
+
+/// Adds the edits by which finished raw files leave, and says which stay.
+pub(super) fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, context: Context) -> Vec<&'j Judged<'a>> {
+    let (leaving, staying): (Vec<_>, Vec<_>) = judged.iter().partition(|judged| judged.is_done());
+    if leaving.is_empty() {
+        return staying;
+    }
+    for judged in &leaving {
+        edits.insert(judged.raw.path.clone(), Edit::Delete);
+        put_aside(judged, edits, context);
+    }
+    let path = archive_log_path(&context.sides.directory);
+    let log = log_with(context.sides.own_files.get(&path), &leaving, context);
+    edits.insert(path, Edit::Write(log));
+    keep_directory(edits, context);
+    staying
+}
+
+/// raw/ stays a directory in Git when its last file leaves.
+fn keep_directory(edits: &mut Edits, context: Context) {
+    let raw = raw_dir(&context.sides.directory);
+    let stays = |path: &RepoPath| path.is_within(&raw) && edits.get(path) != Some(&Edit::Delete);
+    if !context.sides.tree.keys().any(stays) {
+        edits.entry(raw_keep_path(&context.sides.directory)).or_insert(Edit::Write(Bytes::new()));
+    }
+}
+
+/// Writes what was not taken to unmanaged/, byte for byte, with the reasons beside it.
+fn put_aside(judged: &Judged, edits: &mut Edits, context: Context) {
+    let mut bytes = Vec::new();
+    let mut reasons = Vec::new();
+    for (index, (document, fate)) in judged.raw.documents.iter().zip(&judged.fates).enumerate() {
+        let reason = match fate {
+            Fate::Rejected { reason, .. } => reason,
+            Fate::Unmanaged { reason } if reason.code != EMPTY => reason,
+            Fate::Unmanaged { .. } | Fate::Ingested { .. } | Fate::Held { .. } | Fate::Pending { .. } => continue,
+        };
+        bytes.extend_from_slice(&judged.raw.bytes[document.bytes.clone()]);
+        reasons.push(reason_entry(index, document.line, reason));
+    }
+    if reasons.is_empty() {
+        return;
+    }
+    let pair = Pair { file: Bytes::from(bytes), reasons: render::list_text(reasons) };
+    let place = pair.place(&judged.raw.path, edits, context);
+    if let Some((file, beside)) = place {
+        edits.insert(file, Edit::Write(pair.file));
+        edits.insert(beside, Edit::Write(pair.reasons));
+    }
+}
+
+/// The code of documents without content: they leave no trace but the archive log's.
+pub(super) const EMPTY: &str = "empty";
+
+fn reason_entry(index: usize, line: u64, reason: &Reason) -> Value {
+    json!({
+        "index": index,
+        "line": reason.line.unwrap_or(line),
+        "column": reason.column.unwrap_or(1),
+        "code": reason.code,
+        "message": reason.message,
+    })
+}
+
+/// What goes to unmanaged/ of one raw file: the bytes and their reasons, always side by side.
+struct Pair {
+    file: Bytes,
+    reasons: Bytes,
+}
+
+impl Pair {
+    /// Where to write; `None` when it is there already. A place with other content is never overwritten.
+    fn place(&self, raw: &RepoPath, edits: &Edits, context: Context) -> Option<(RepoPath, RepoPath)> {
+        let mut candidates = candidates(raw, context)
+            .filter(|(file, beside)| has_room(file, edits, context) && has_room(beside, edits, context));
+        let (file, beside) = candidates.find(|(file, beside)| {
+            self.fits(file, &self.file, edits, context) && self.fits(beside, &self.reasons, edits, context)
+        })?;
+        let is_there = |path: &RepoPath| context.sides.tree.contains_key(path) || edits.contains_key(path);
+        (!(is_there(&file) && is_there(&beside))).then_some((file, beside))
+    }
+
+    fn fits(&self, path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
+        match (edits.get(path), context.sides.tree.get(path)) {
+            (Some(Edit::Write(planned)), _) => planned == bytes,
+            (Some(Edit::Delete), _) | (None, None) => true,
+            (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
+        }
+    }
+}
+
+/// `a.yaml`, `a-1.yaml`, `a-2.yaml`, ... and, where those cannot be, a name made of the blob's id.
+fn candidates<'c>(raw: &'c RepoPath, context: Context<'c>) -> impl Iterator<Item = (RepoPath, RepoPath)> + 'c {
+    let below = raw.below(&raw_dir(&context.sides.directory)).unwrap_or(raw.file_name());
+    let directory = unmanaged_dir(&context.sides.directory);
+    let id = Oid::of_blob(raw.as_str().as_bytes());
+    let last = format!("{}.yaml", id.as_str());
+    let names = (0..=context.sides.tree.len()).map(move |number| numbered(below, number));
+    let more = (0..=context.sides.tree.len()).map(move |number| numbered(&last, number));
+    names.chain(more).filter_map(move |name| pair_at(&directory, &name).ok())
+}
+
+fn pair_at(directory: &RepoPath, name: &str) -> Result<(RepoPath, RepoPath), BadPath> {
+    Ok((directory.join(name)?, directory.join(&format!("{name}.reasons.yaml"))?))
+}
+
+fn numbered(name: &str, number: usize) -> String {
+    if number == 0 {
+        return name.to_owned();
+    }
+    let (directory, file) = name.rsplit_once('/').map_or(("", name), |(directory, file)| (directory, file));
+    let slash = if directory.is_empty() { "" } else { "/" };
+    match file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
+        Some((stem, extension)) => format!("{directory}{slash}{stem}-{number}.{extension}"),
+        None => format!("{directory}{slash}{file}-{number}"),
+    }
+}
+
+/// Git cannot hold a file and a directory of one name.
+fn has_room(path: &RepoPath, edits: &Edits, context: Context) -> bool {
+    let tree = &context.sides.tree;
+    let near = |other: &&RepoPath| other.as_str().starts_with(path.as_str());
+    let below = |other: &RepoPath| other != path && other.is_within(path);
+    let is_directory = tree.range(path..).map(|(other, _)| other).take_while(near).any(below)
+        || edits.range(path..).map(|(other, _)| other).take_while(near).any(below);
+    let is_file = |path: &RepoPath| tree.contains_key(path) || matches!(edits.get(path), Some(Edit::Write(_)));
+    let mut parents = path.as_str().match_indices('/').filter_map(|(at, _)| RepoPath::new(&path.as_str()[..at]).ok());
+    !is_directory && !parents.any(|parent| is_file(&parent))
+}
+
+/// The archive log with an entry for each file that leaves; the newest last.
+fn log_with(existing: Option<&Bytes>, leaving: &[&Judged], context: Context) -> Bytes {
+    let mut log = match existing.map(|bytes| yaml::read_own(bytes)) {
+        Some(Ok(Value::Object(log))) => log,
+        // Git's history keeps a log that cannot be read.
+        Some(Ok(_) | Err(_)) | None => Map::new(),
+    };
+    let mut entries = match log.remove("entries") {
+        Some(Value::Array(entries)) => entries,
+        Some(_) | None => Vec::new(),
+    };
+    for judged in leaving {
+        let entry = log_entry(judged, &context.sides.directory);
+        entries.retain(|old| (old.get("path"), old.get("blob")) != (entry.get("path"), entry.get("blob")));
+        entries.push(entry);
+    }
+    let surplus = entries.len().saturating_sub(KEPT_ENTRIES);
+    entries.drain(..surplus);
+    log.insert("entries".to_owned(), Value::Array(entries));
+    render::text(&log)
+}
+
+fn log_entry(judged: &Judged, directory: &RepoPath) -> Value {
+    let documents: Vec<Value> =
+        judged.fates.iter().enumerate().map(|(index, fate)| document_entry(index, fate)).collect();
+    json!({
+        "path": judged.raw.path.below(directory).unwrap_or(judged.raw.path.as_str()),
+        "blob": judged.raw.blob.as_str(),
+        "documents": documents,
+    })
+}
+
+fn document_entry(index: usize, fate: &Fate) -> Value {
+    let mut entry = Map::new();
+    entry.insert("index".to_owned(), Value::from(index));
+    entry.insert("fate".to_owned(), Value::from(fate.word()));
+    let (key, code) = match fate {
+        Fate::Ingested { key, effect } => (Some(key), effect_word(*effect)),
+        Fate::Unmanaged { reason } => (None, reason.code.as_str()),
+        Fate::Rejected { key, reason } | Fate::Held { key, reason } => (key.as_ref(), reason.code.as_str()),
+        Fate::Pending { key, reason } => (Some(key), reason.code.as_str()),
+    };
+    if let Some(key) = key {
+        entry.insert("key".to_owned(), Value::from(key.to_string()));
+    }
+    entry.insert("code".to_owned(), Value::from(code));
+    Value::Object(entry)
+}
+
+fn effect_word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Created => "created",
+        Effect::Updated => "updated",
+        Effect::Unchanged => "unchanged",
+    }
+}

@@ -1,0 +1,319 @@
+//! Turns decisions into the plan: edits, writes, what to remember, and one item for everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::archive::{Judged, archive};
+use super::layout::{Marker, MarkerState, marker_edit, marker_path, raw_keep_path, read_marker, skeleton};
+use super::overlay::{fate, remembered};
+use super::render::{self, Provenance};
+use super::standing::Standing;
+use super::table::{Context, Decision, DocumentRef, REFUSED};
+use super::{FabricPlan, Keys, NetBoxWrite, Planned, PlannedChange, RawContent, RawFile, Verb};
+use crate::domain::digest::Digest;
+use crate::domain::document::{Document, Shared};
+use crate::domain::edit::Edit;
+use crate::domain::fate::{DocumentId, Effect, Fate, Reason};
+use crate::domain::key::Key;
+use crate::domain::kind::KindSpec;
+use crate::domain::names::Oid;
+use crate::domain::path::RepoPath;
+use crate::domain::report::{Counts, Item, Outcome};
+use crate::domain::row::{Base, BaseUpdate, GitBase};
+
+/// The plan of one fabric.
+pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> FabricPlan {
+    let mut plan = FabricPlan { guarded, ..FabricPlan::default() };
+    // Deletions first: a path that one object leaves may be the next one's.
+    let leaves = |planned: &Planned| matches!(planned.decision, Decision::DeleteFile { .. });
+    for (key, planned) in keys.iter().filter(|(_, planned)| leaves(planned)) {
+        add_object(&mut plan, key, planned, keys, context);
+    }
+    for (key, planned) in keys.iter().filter(|(_, planned)| !leaves(planned)) {
+        add_object(&mut plan, key, planned, keys, context);
+    }
+    order_writes(&mut plan.netbox, context);
+    add_raw(&mut plan, keys, context);
+    add_directory(&mut plan, context);
+    let broken = context.sides.broken.iter();
+    plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
+    plan.changes.sort();
+    plan.base.sort_by(|one, other| one.key.cmp(&other.key));
+    plan.items.sort_by(|one, other| rank(one).cmp(&rank(other)));
+    plan.counts = count(&plan.items);
+    plan
+}
+
+fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, context: Context) {
+    let outcome = match &planned.decision {
+        Decision::Held(reason) => {
+            end_refused_intent(plan, key, planned, reason);
+            Outcome::Held { reason: reason.clone() }
+        }
+        Decision::Agreed => {
+            let base = planned.standing.as_ref().and_then(|standing| standing.agreed_base());
+            remember(plan, key, planned, base);
+            Outcome::Unchanged
+        }
+        Decision::DeleteFile { path } => {
+            plan.edits.insert(path.clone(), Edit::Delete);
+            if planned.renamed_to.is_none() {
+                change(plan, key, Verb::Delete);
+            }
+            plan.changed_by.extend(planned.sides.changed_by.iter().cloned());
+            remember(plan, key, planned, None);
+            Outcome::GitDeleted
+        }
+        Decision::WriteFile { path } => write_from_netbox(plan, key, planned, path, (keys, context)),
+        Decision::Ingest { path, document, effect } => {
+            ingest(plan, key, planned, (path, *document), context);
+            change(plan, key, Verb::Ingest);
+            match effect {
+                Effect::Created => Outcome::GitCreated,
+                Effect::Updated | Effect::Unchanged => Outcome::GitUpdated,
+            }
+        }
+        Decision::Send { write, .. } => {
+            plan.netbox.push((**write).clone());
+            match **write {
+                NetBoxWrite::Create { .. } => Outcome::NetboxCreated,
+                NetBoxWrite::Update { .. } => Outcome::NetboxUpdated,
+                NetBoxWrite::Delete { .. } => Outcome::NetboxDeleted,
+            }
+        }
+    };
+    plan.items.push(Item::Object { key: key.clone(), outcome });
+}
+
+fn change(plan: &mut FabricPlan, key: &Key, verb: Verb) {
+    plan.changes.push(PlannedChange { key: key.clone(), verb });
+}
+
+/// Records a base only where it changes, and ends an intent that both sides have outlived.
+fn remember(plan: &mut FabricPlan, key: &Key, planned: &Planned, base: Option<Base>) {
+    let clears_intent = planned.sides.intent.is_some();
+    if base != planned.sides.base || clears_intent {
+        plan.base.push(BaseUpdate { key: key.clone(), base, clears_intent });
+    }
+}
+
+/// NetBox said no, so the write did not happen: should a user make the row the same later, it is theirs.
+fn end_refused_intent(plan: &mut FabricPlan, key: &Key, planned: &Planned, reason: &Reason) {
+    let row_is_ours = planned.standing.as_ref().is_some_and(Standing::row_is_ours);
+    if reason.code == REFUSED && !row_is_ours {
+        remember(plan, key, planned, planned.sides.base.clone());
+    }
+}
+
+fn write_from_netbox(
+    plan: &mut FabricPlan,
+    key: &Key,
+    planned: &Planned,
+    path: &RepoPath,
+    (keys, context): (&Keys, Context),
+) -> Outcome {
+    let row = planned.standing.as_ref().and_then(|standing| standing.netbox.as_ref()).and_then(|row| row.row);
+    let (Some(row), Some(spec)) = (row, context.catalogue.get(&key.kind)) else {
+        let reason = super::standing::not_read("netbox_not_read", "its row");
+        return Outcome::Held { reason };
+    };
+    let own = planned.git().and_then(|git| git.document);
+    let before = planned.renamed_from.and_then(|old| keys.get(old)).and_then(Planned::git).and_then(|git| git.document);
+    let existing = own.or(before);
+    let provenance = match existing {
+        Some(_) => Provenance::Kept,
+        None => Provenance::Born { fabric: context.sides.fabric.clone() },
+    };
+    let content = Content { want: &row.shared, existing, provenance };
+    let base = content.write(plan, path, spec);
+    plan.changed_by.extend(planned.sides.changed_by.iter().cloned());
+    let verb = match (planned.renamed_from, own) {
+        (Some(_), _) => Verb::Rename,
+        (None, Some(_)) => Verb::Update,
+        (None, None) => Verb::Create,
+    };
+    change(plan, key, verb);
+    remember_written(plan, key, planned, base);
+    if own.is_some() { Outcome::GitUpdated } else { Outcome::GitCreated }
+}
+
+fn ingest(
+    plan: &mut FabricPlan,
+    key: &Key,
+    planned: &Planned,
+    (path, from): (&RepoPath, DocumentRef),
+    context: Context,
+) {
+    let Some(spec) = context.catalogue.get(&key.kind) else { return };
+    let file = &context.sides.raw[from.file].path;
+    let file = file.below(&context.sides.directory).unwrap_or(file.as_str()).to_owned();
+    let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index: from.index };
+    let want = from.document.shared();
+    let base = Content { want: &want, existing: Some(from.document), provenance }.write(plan, path, spec);
+    remember_written(plan, key, planned, base);
+}
+
+fn remember_written(plan: &mut FabricPlan, key: &Key, planned: &Planned, git: GitBase) {
+    let netbox = planned.standing.as_ref().and_then(|standing| standing.netbox.as_ref()).map(|row| row.base());
+    remember(plan, key, planned, Some(Base { git: Some(git), netbox }));
+}
+
+/// What is written to a managed file.
+struct Content<'c> {
+    want: &'c Shared,
+    existing: Option<&'c Document>,
+    provenance: Provenance,
+}
+
+impl Content<'_> {
+    fn write(&self, plan: &mut FabricPlan, path: &RepoPath, spec: &KindSpec) -> GitBase {
+        let body: Map<String, Value> = render::body(self.want, spec, self.existing, &self.provenance);
+        let bytes: Bytes = render::text(&body);
+        let base = GitBase {
+            path: path.clone(),
+            blob: Oid::of_blob(&bytes),
+            digest: Digest::of(&Value::Object(body)),
+            shared: self.want.digest(),
+        };
+        plan.edits.insert(path.clone(), Edit::Write(bytes));
+        base
+    }
+}
+
+/// Creations and updates in catalogue order, then deletions in reverse.
+fn order_writes(writes: &mut [NetBoxWrite], context: Context) {
+    let order: BTreeMap<&str, i64> = context.catalogue.iter().map(|spec| spec.kind.as_str()).zip(1..).collect();
+    writes.sort_by_key(|write| {
+        let (key, is_delete) = match write {
+            NetBoxWrite::Create { want } | NetBoxWrite::Update { want, .. } => (&want.key, false),
+            NetBoxWrite::Delete { against } => (&against.shared.key, true),
+        };
+        let place = order.get(key.kind.as_str()).copied().unwrap_or_default();
+        (is_delete, if is_delete { -place } else { place }, key.clone())
+    });
+}
+
+fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
+    let mut wanted: BTreeMap<(usize, usize), Fate> = BTreeMap::new();
+    for (key, planned) in keys {
+        let Some(overlay) = &planned.overlay else { continue };
+        for document in &overlay.documents {
+            wanted.insert((document.file, document.index), fate(key, overlay, &planned.decision, *document));
+        }
+    }
+    let keep = raw_keep_path(&context.sides.directory);
+    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_keep(&raw.path, &keep));
+    let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
+    judged.sort_by_key(|judged| &judged.raw.path);
+    for judged in &judged {
+        let documents = judged.raw.documents.iter().zip(&judged.fates).enumerate();
+        plan.items.extend(documents.map(|(index, (document, fate))| Item::Document {
+            path: judged.raw.path.to_string(),
+            index,
+            line: document.line,
+            fate: fate.clone(),
+        }));
+    }
+    for judged in archive(&judged, &mut plan.edits, context) {
+        for (index, fate) in judged.fates.iter().enumerate().filter(|(_, fate)| fate.is_final()) {
+            if remembered(context.sides, judged.raw, index).is_none() {
+                let id = DocumentId { path: judged.raw.path.clone(), blob: judged.raw.blob.clone(), index };
+                plan.remember.push((id, fate.clone()));
+            }
+        }
+    }
+}
+
+/// The files that keep raw/ and its directories in Git are nobody's documents.
+fn is_keep(path: &RepoPath, keep: &RepoPath) -> bool {
+    path.file_name() == keep.file_name()
+}
+
+fn judge_file<'a>(
+    place: usize,
+    raw: &'a RawFile,
+    wanted: &mut BTreeMap<(usize, usize), Fate>,
+    context: Context,
+) -> Judged<'a> {
+    let fates = raw.documents.iter().enumerate().map(|(index, document)| {
+        if let Some(fate) = remembered(context.sides, raw, index) {
+            return fate.clone();
+        }
+        if context.sides.fabric_missing {
+            let why = "NetBox does not know this fabric: create it there";
+            return Fate::Held { key: None, reason: Reason::new("fabric_unknown_to_netbox", why) };
+        }
+        match &document.content {
+            RawContent::Document(found) => wanted.remove(&(place, index)).unwrap_or_else(|| Fate::Held {
+                key: Some(found.key.clone()),
+                reason: super::standing::not_read("netbox_not_read", "its object"),
+            }),
+            RawContent::Unmanaged(reason) => Fate::Unmanaged { reason: reason.clone() },
+            RawContent::Rejected { key, reason } => Fate::Rejected { key: key.clone(), reason: reason.clone() },
+            RawContent::Held(reason) => Fate::Held { key: None, reason: reason.clone() },
+        }
+    });
+    Judged { raw, fates: fates.collect() }
+}
+
+/// The marker, and with the first one everything that a directory begins with.
+fn add_directory(plan: &mut FabricPlan, context: Context) {
+    let sides = context.sides;
+    if sides.fabric_missing {
+        return;
+    }
+    let path = marker_path(&sides.directory);
+    let marker = Marker { fabric: sides.fabric.clone(), ledger: sides.ledger.clone() };
+    if !sides.tree.contains_key(&path) {
+        for (path, edit) in skeleton(&sides.directory, context.catalogue, &marker, &sides.tree) {
+            plan.edits.entry(path).or_insert(edit);
+        }
+        return;
+    }
+    let Some(existing) = sides.own_files.get(&path) else { return };
+    match (read_marker(existing), marker_edit(existing, &marker)) {
+        (MarkerState::Broken(reason), _) => plan.items.push(Item::File { path: path.to_string(), reason }),
+        (MarkerState::Named(_) | MarkerState::NoLedger, Some(edit)) => _ = plan.edits.insert(path, edit),
+        (MarkerState::Named(_) | MarkerState::NoLedger, None) => {}
+    }
+}
+
+/// Held and rejected first, then objects by key, documents by file and index, files by path.
+fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, usize) {
+    match item {
+        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", 0),
+        Item::Document { path, index, fate, .. } => {
+            (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, *index)
+        }
+        Item::File { path, .. } => (false, 2, None, path, 0),
+    }
+}
+
+fn count(items: &[Item]) -> Counts {
+    let mut counts = Counts::default();
+    for item in items {
+        let number = match item {
+            Item::Object { outcome, .. } => match outcome {
+                Outcome::Unchanged => &mut counts.unchanged,
+                Outcome::GitCreated | Outcome::GitUpdated => &mut counts.git_written,
+                Outcome::GitDeleted => &mut counts.git_deleted,
+                Outcome::NetboxCreated => &mut counts.netbox_created,
+                Outcome::NetboxUpdated => &mut counts.netbox_updated,
+                Outcome::NetboxDeleted => &mut counts.netbox_deleted,
+                Outcome::Held { .. } => &mut counts.held,
+            },
+            Item::Document { fate, .. } => match fate {
+                Fate::Ingested { .. } => &mut counts.ingested,
+                Fate::Unmanaged { .. } => &mut counts.unmanaged,
+                Fate::Rejected { .. } => &mut counts.rejected,
+                Fate::Held { .. } => &mut counts.held,
+                Fate::Pending { .. } => continue,
+            },
+            Item::File { .. } => &mut counts.held,
+        };
+        *number += 1;
+    }
+    counts
+}

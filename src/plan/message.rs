@@ -1,0 +1,238 @@
+//! The commit's message and people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{FabricPlan, PlannedChange, Verb};
+use crate::domain::edit::{CommitMessage, Edit, RUN_TRAILER, Signature};
+use crate::domain::key::Key;
+use crate::domain::names::{FabricName, RunId};
+
+/// Whom a commit may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    /// Commits everything, and is the author where no single person is.
+    pub service: Signature,
+    /// Mail domain of NetBox users that `by_login` does not list.
+    pub mail_domain: String,
+    /// NetBox users by their login name.
+    pub by_login: BTreeMap<String, Signature>,
+}
+
+impl People {
+    /// How a commit names a NetBox user.
+    pub fn signature(&self, login: &str) -> Signature {
+        if let Some(known) = self.by_login.get(login) {
+            return known.clone();
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+        let local: String = login.chars().map(|c| if plain(c) { c } else { '-' }).collect();
+        Signature { name: one_line(login), email: format!("{local}@{}", self.mail_domain) }
+    }
+}
+
+/// The most changes that a message lists.
+const LISTED: usize = 50;
+/// The most users that a message names.
+const NAMED: usize = 50;
+/// The longest text that we take over into one line.
+const MAX_TEXT: usize = 200;
+
+/// The message of the commit that carries these fabrics' edits. The same plans give the same text.
+pub fn commit_message(run: &RunId, fabrics: &[(FabricName, &FabricPlan)], people: &People) -> CommitMessage {
+    let users: BTreeSet<&String> = fabrics.iter().flat_map(|(_, plan)| &plan.changed_by).collect();
+    let mut text = subject(fabrics);
+    text.push('\n');
+    push_changes(&mut text, fabrics);
+    text.push('\n');
+    for user in users.iter().take(NAMED) {
+        _ = writeln!(text, "Changed-by: {}", one_line(user));
+    }
+    _ = writeln!(text, "{RUN_TRAILER}: {}", one_line(run.as_str()));
+    let author = match users.first() {
+        Some(only) if users.len() == 1 => people.signature(only),
+        Some(_) | None => people.service.clone(),
+    };
+    CommitMessage { text, author, committer: people.service.clone(), run: run.clone() }
+}
+
+fn subject(fabrics: &[(FabricName, &FabricPlan)]) -> String {
+    let place = match fabrics {
+        [(only, _)] => one_line(only.as_str()),
+        several => format!("{} fabrics", several.len()),
+    };
+    let mut changes = fabrics.iter().flat_map(|(_, plan)| &plan.changes);
+    let count: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
+    match changes.next() {
+        None if fabrics.iter().any(|(_, plan)| writes_marker(plan)) => format!("Initialize {place}"),
+        None => format!("Sort raw files of {place}"),
+        Some(only) if count == 1 => format!("{} {} in {place}", capital(only.verb), shown(&only.key)),
+        Some(_) => format!("Sync {count} objects of {place}"),
+    }
+}
+
+fn writes_marker(plan: &FabricPlan) -> bool {
+    plan.edits
+        .iter()
+        .any(|(path, edit)| path.as_str().ends_with(".hnp/manifest.yaml") && matches!(edit, Edit::Write(_)))
+}
+
+/// One line a change; with several fabrics each one's lines stand below its name. A single change is the subject.
+fn push_changes(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
+    let total: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
+    if total < 2 {
+        return;
+    }
+    text.push('\n');
+    let all = fabrics.iter().flat_map(|(fabric, plan)| plan.changes.iter().map(move |change| (fabric, change)));
+    let mut current = None;
+    for (fabric, change) in all.take(LISTED) {
+        if fabrics.len() > 1 && current != Some(fabric) {
+            _ = writeln!(text, "{}:", one_line(fabric.as_str()));
+            current = Some(fabric);
+        }
+        _ = writeln!(text, "- {}", line(change));
+    }
+    if total > LISTED {
+        _ = writeln!(text, "... and {} more", total - LISTED);
+    }
+}
+
+fn line(change: &PlannedChange) -> String {
+    format!("{} {}", word(change.verb), shown(&change.key))
+}
+
+fn shown(key: &Key) -> String {
+    one_line(&format!("{} {}/{}", key.kind, key.namespace, key.name))
+}
+
+fn word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Delete => "delete",
+        Verb::Rename => "rename",
+        Verb::Ingest => "ingest",
+    }
+}
+
+fn capital(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "Create",
+        Verb::Update => "Update",
+        Verb::Delete => "Delete",
+        Verb::Rename => "Rename",
+        Verb::Ingest => "Ingest",
+    }
+}
+
+/// Foreign text on one line and bounded: it cannot begin a trailer of its own.
+fn one_line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().take(MAX_TEXT).map(|c| if breaks(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::kind::Kind;
+    use crate::domain::path::RepoPath;
+
+    fn signature(name: &str) -> Signature {
+        Signature { name: name.to_owned(), email: format!("{name}@fgd.example") }
+    }
+
+    fn people() -> People {
+        let by_login = BTreeMap::from([("ann".to_owned(), signature("Ann"))]);
+        People { service: signature("fgd-sync"), mail_domain: "netbox.example".to_owned(), by_login }
+    }
+
+    fn plan(names: &[&str], users: &[&str]) -> FabricPlan {
+        let change = |name: &&str| PlannedChange {
+            key: Key { kind: Kind::new("VPC"), namespace: "default".to_owned(), name: (*name).to_owned() },
+            verb: Verb::Create,
+        };
+        FabricPlan {
+            changes: names.iter().map(change).collect(),
+            changed_by: users.iter().map(|user| (*user).to_owned()).collect(),
+            ..FabricPlan::default()
+        }
+    }
+
+    fn message(plan: &FabricPlan) -> CommitMessage {
+        commit_message(&RunId::new("01RUN"), &[(FabricName::new("lab"), plan)], &people())
+    }
+
+    #[test]
+    fn a_single_change_is_the_subject() {
+        let message = message(&plan(&["web"], &[]));
+
+        assert_eq!(message.text, "Create VPC default/web in lab\n\nFgd-Run: 01RUN\n");
+        assert_eq!(message.author, people().service);
+    }
+
+    #[test]
+    fn several_changes_are_counted_and_listed() {
+        let message = message(&plan(&["a", "b"], &["zoe", "ann"]));
+
+        assert_eq!(
+            message.text,
+            "Sync 2 objects of lab\n\n- create VPC default/a\n- create VPC default/b\n\nChanged-by: ann\nChanged-by: zoe\n\
+             Fgd-Run: 01RUN\n"
+        );
+        assert_eq!(message.author, people().service);
+    }
+
+    #[test]
+    fn several_fabrics_stand_apart() {
+        let (one, other) = (plan(&["a"], &[]), plan(&["a"], &[]));
+        let fabrics = [(FabricName::new("lab"), &one), (FabricName::new("prod"), &other)];
+
+        let message = commit_message(&RunId::new("01RUN"), &fabrics, &people());
+
+        assert_eq!(
+            message.text,
+            "Sync 2 objects of 2 fabrics\n\nlab:\n- create VPC default/a\nprod:\n- create VPC default/a\n\nFgd-Run: 01RUN\n"
+        );
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let names: Vec<String> = (0..120).map(|number| format!("v{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+
+        let text = message(&plan(&names, &[])).text;
+
+        assert_eq!(text.matches("- create").count(), LISTED);
+        assert!(text.contains("\n... and 70 more\n"), "{text}");
+    }
+
+    #[test]
+    fn the_one_netbox_user_is_the_author() {
+        assert_eq!(message(&plan(&["a"], &["ann"])).author, signature("Ann"));
+        let unknown = message(&plan(&["a"], &["bob smith"])).author;
+        assert_eq!((unknown.name.as_str(), unknown.email.as_str()), ("bob smith", "bob-smith@netbox.example"));
+        assert_eq!(message(&plan(&["a"], &["ann"])).committer, people().service);
+    }
+
+    #[test]
+    fn a_user_or_key_cannot_forge_a_trailer() {
+        let text =
+            message(&plan(&["a\n\nFgd-Run: forged", "b"], &["x\nFgd-Run: forged", "y\r\u{2028}Fgd-Run: forged"])).text;
+
+        let trailers = text.lines().filter(|line| line.starts_with(RUN_TRAILER)).collect::<Vec<_>>();
+        assert_eq!(trailers, ["Fgd-Run: 01RUN"]);
+        assert!(text.ends_with("Fgd-Run: 01RUN\n"));
+    }
+
+    #[test]
+    fn a_commit_of_nothing_but_the_skeleton_initializes() {
+        let mut plan = plan(&[], &[]);
+        let path = RepoPath::new("lab/.hnp/manifest.yaml").unwrap();
+        plan.edits.insert(path, Edit::Write(Bytes::new()));
+
+        assert_eq!(message(&plan).text, "Initialize lab\n\nFgd-Run: 01RUN\n");
+    }
+}

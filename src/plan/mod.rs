@@ -1,0 +1,296 @@
+//! The pure planner: three sides and the raw documents in, a plan out.
+//!
+//! There is no `Result`, no clock and no async here: bad input is data with a reason. One run calls `plan_fabric`
+//! until its plan has no NetBox writes left: the writes are applied, their answers become part of the sides (a row as
+//! read back, or a refusal), and the same function then decides the commit. A run that was killed in between starts
+//! over and finds itself in the middle.
+
+mod archive;
+mod assemble;
+mod guard;
+pub mod layout;
+pub mod managed;
+mod marker;
+pub mod message;
+mod names;
+mod overlay;
+mod paths;
+pub mod raw;
+mod recognise;
+pub mod render;
+mod standing;
+mod table;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use crate::domain::document::{Document, Shared};
+use crate::domain::edit::{Edits, Tree};
+use crate::domain::fate::{DocumentId, Fate, Reason};
+use crate::domain::key::Key;
+use crate::domain::kind::Catalogue;
+use crate::domain::names::{FabricName, LedgerId, Oid};
+use crate::domain::path::RepoPath;
+use crate::domain::policy::Policy;
+use crate::domain::report::{Counts, Item};
+use crate::domain::row::{Base, BaseUpdate, Intent, Row};
+
+use self::overlay::Overlay;
+use self::standing::{GitFile, Standing};
+use self::table::{Context, Decision};
+
+/// Everything that is known of one fabric when a plan is made.
+#[derive(Debug, Clone)]
+pub struct Sides {
+    pub fabric: FabricName,
+    /// The fabric's directory.
+    pub directory: RepoPath,
+    /// This ledger; goes into the marker.
+    pub ledger: LedgerId,
+    /// The head planned on; the source of every intent.
+    pub head: Option<Oid>,
+    /// Every file below the directory at the head, paths from the repository's root.
+    pub tree: Tree,
+    /// The marker's, archive log's and other own files' bytes, as far as they exist.
+    pub own_files: BTreeMap<RepoPath, Bytes>,
+    /// Every key in scope: all that a dirty row, a changed file, a raw document, an intent or a full comparison names.
+    pub keys: BTreeMap<Key, KeySides>,
+    /// Paths that keys *outside* the scope hold, for collisions.
+    pub other_paths: BTreeMap<RepoPath, Key>,
+    /// Managed files that are not one usable document.
+    pub broken: Vec<BrokenFile>,
+    /// Every file below raw/, taken apart.
+    pub raw: Vec<RawFile>,
+    /// What earlier runs decided finally of documents whose file is still in raw/.
+    pub remembered: BTreeMap<DocumentId, Fate>,
+    /// Set when NetBox does not know the fabric at all: its raw files are held.
+    pub fabric_missing: bool,
+    /// For the deletion guard.
+    pub deletions: DeletionWindow,
+}
+
+/// The three sides of one key.
+#[derive(Debug, Clone, Default)]
+pub struct KeySides {
+    pub base: Option<Base>,
+    pub git: GitSide,
+    pub netbox: NetBoxSide,
+    pub intent: Option<Intent>,
+    /// Login names of who changed the row, from deliveries.
+    pub changed_by: BTreeSet<String>,
+    /// The row went with its fabric's own deletion.
+    pub cascade: bool,
+    /// NetBox refused what Git wanted for this key in this run, in its own words.
+    pub refusal: Option<Reason>,
+    /// NetBox could not be asked to take this key's write in this run although it answers otherwise.
+    pub unanswered: Option<Reason>,
+}
+
+/// What Git has of a key.
+#[derive(Debug, Clone, Default)]
+pub enum GitSide {
+    /// No file holds it.
+    #[default]
+    Absent,
+    /// One file holds it; its blob is base's, and its content was not needed.
+    AsBase,
+    /// One file holds it.
+    File { path: RepoPath, blob: Oid, document: Box<Document>, bytes: Bytes },
+    /// Its file cannot be read as what base says it is: held, never deleted.
+    Broken { path: RepoPath, reason: Reason },
+    /// Several files hold it.
+    Several { paths: Vec<RepoPath> },
+}
+
+/// What NetBox has of a key.
+#[derive(Debug, Clone, Default)]
+pub enum NetBoxSide {
+    /// Base says what is there and nothing suggests otherwise; not read in this run.
+    #[default]
+    AsBase,
+    Row(Box<Row>),
+    /// Read as 404, with evidence of a deletion; or never known and not found by a complete search.
+    Absent,
+    /// Not found, but nothing proves a deletion: held.
+    Unproven {
+        reason: Reason,
+    },
+    /// Two or more rows for one key: held.
+    Several {
+        ids: Vec<u64>,
+    },
+    /// The row cannot be a Kubernetes document (labels that are no strings, an unusable name): held or rejected.
+    Invalid {
+        id: u64,
+        reason: Reason,
+    },
+}
+
+/// A file under managed/ that is not one document of a known kind with a usable name.
+#[derive(Debug, Clone)]
+pub struct BrokenFile {
+    pub path: RepoPath,
+    pub reason: Reason,
+}
+
+/// One file under raw/.
+#[derive(Debug, Clone)]
+pub struct RawFile {
+    pub path: RepoPath,
+    pub blob: Oid,
+    pub bytes: Bytes,
+    /// Every document between separators, in order; index = place in this list.
+    pub documents: Vec<RawDocument>,
+}
+
+/// One document of a raw file, read or not.
+#[derive(Debug, Clone)]
+pub struct RawDocument {
+    /// Byte range in the file, separator included; the ranges of a file's documents cover it without gaps.
+    pub bytes: std::ops::Range<usize>,
+    /// 1-based line of its first content.
+    pub line: u64,
+    pub content: RawContent,
+}
+
+/// What a raw document turned out to be before anything is compared.
+#[derive(Debug, Clone)]
+pub enum RawContent {
+    /// Ours and usable.
+    Document(Box<Document>),
+    /// Empty, or not ours.
+    Unmanaged(Reason),
+    /// Ours, or claims to be, and unusable; or not YAML.
+    Rejected { key: Option<Key>, reason: Reason },
+    /// Cannot be decided without a person (a symlink, for example).
+    Held(Reason),
+}
+
+/// Deletions of the last minutes, for the guard.
+#[derive(Debug, Clone, Default)]
+pub struct DeletionWindow {
+    /// Deleted within the window, both directions.
+    pub recent: u64,
+    /// Objects of the fabric now.
+    pub objects: u64,
+    /// Keys whose deletion a person confirmed.
+    pub confirmed: BTreeSet<Key>,
+}
+
+/// What will be done for one fabric.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FabricPlan {
+    /// In the order to be sent: creations and updates in catalogue order, then deletions in reverse.
+    pub netbox: Vec<NetBoxWrite>,
+    /// Git edits; complete only in a plan without NetBox writes.
+    pub edits: Edits,
+    /// To be recorded once the edits are seen in the head (at once when there are none).
+    pub base: Vec<BaseUpdate>,
+    /// Final fates of documents whose file stays in raw/: to be remembered with `base`.
+    pub remember: Vec<(DocumentId, Fate)>,
+    /// Every object and document in scope, each exactly once, ordered: held and rejected first, then by key or path.
+    pub items: Vec<Item>,
+    pub counts: Counts,
+    /// One line per object for the commit's body: `create VPC default/web`.
+    pub changes: Vec<PlannedChange>,
+    /// Everybody whose NetBox change is in the edits.
+    pub changed_by: BTreeSet<String>,
+    /// Deletions that the guard holds; a person confirms exactly these.
+    pub guarded: BTreeSet<Key>,
+}
+
+/// One object's change in a commit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedChange {
+    pub key: Key,
+    pub verb: Verb,
+}
+
+/// What a commit does to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    Create,
+    Update,
+    Delete,
+    /// The file of a key that is now another name's: written there, deleted here.
+    Rename,
+    Ingest,
+}
+
+/// One write to NetBox, with what it was planned against.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NetBoxWrite {
+    Create { want: Shared },
+    Update { against: Box<Row>, want: Shared },
+    Delete { against: Box<Row> },
+}
+
+/// Whatever a caller passes with the sides that is not about one run.
+pub type PlanPolicy = Policy;
+
+/// Chooses what brings both sides of one fabric together.
+///
+/// Planning again on the planned result yields nothing to do. Every key and every raw document in scope has one item.
+/// With NetBox writes in it the plan is not the last: apply them, put their answers into the sides (a row as read back,
+/// `refusal`, `unanswered`), keep the items of their keys, and plan again.
+pub fn plan_fabric(sides: &Sides, policy: &Policy) -> FabricPlan {
+    let context = Context { sides, policy, catalogue: Catalogue::hedgehog() };
+    let mut keys = decide_keys(context);
+    paths::link_renames(&mut keys);
+    let guarded = guard::hold_guarded(&mut keys, context);
+    paths::settle(&mut keys, context);
+    assemble::plan(&keys, guarded, context)
+}
+
+/// Every key of the scope with what is done about it.
+type Keys<'a> = BTreeMap<&'a Key, Planned<'a>>;
+
+/// One key on its way to a plan.
+struct Planned<'a> {
+    sides: &'a KeySides,
+    /// `None` when a side cannot be used; the decision is then to hold.
+    standing: Option<Standing<'a>>,
+    decision: Decision<'a>,
+    overlay: Option<Overlay<'a>>,
+    /// The key that the row had before.
+    renamed_from: Option<&'a Key>,
+    /// The key that the row has now.
+    renamed_to: Option<&'a Key>,
+}
+
+impl<'a> Planned<'a> {
+    fn git(&self) -> Option<&GitFile<'a>> {
+        self.standing.as_ref()?.git.as_ref()
+    }
+}
+
+fn decide_keys(context: Context<'_>) -> Keys<'_> {
+    let mut wanted = overlay::wanted_documents(context);
+    let keys = context.sides.keys.iter();
+    keys.map(|(key, sides)| (key, decide_key(key, sides, wanted.remove(key), context))).collect()
+}
+
+fn decide_key<'a>(
+    key: &'a Key,
+    sides: &'a KeySides,
+    documents: Option<Vec<table::DocumentRef<'a>>>,
+    context: Context<'a>,
+) -> Planned<'a> {
+    let standing = match context.catalogue.get(&key.kind) {
+        Some(_) => Standing::of(key, sides),
+        None => Err(table::unknown_kind(key)),
+    };
+    let (decision, overlay) = match (&standing, documents) {
+        (Ok(standing), None) => (table::decide(standing, context), None),
+        (Ok(standing), Some(documents)) => {
+            let (decision, overlay) = overlay::decide_with(standing, documents, context);
+            (decision, Some(overlay))
+        }
+        (Err(reason), documents) => (Decision::Held(reason.clone()), documents.map(Overlay::following)),
+    };
+    Planned { sides, standing: standing.ok(), decision, overlay, renamed_from: None, renamed_to: None }
+}

@@ -1,0 +1,187 @@
+//! Raw documents as an overlay on the Git side: a raw document for a key is "Git wants this".
+//!
+//! The overlay applies only where the managed file still equals base, and it is consumed once. While it is in conflict
+//! with either side its key is held too: else the key would go on, the next run would find base where the overlay
+//! wants it, and the document would overwrite what it had not seen.
+
+use std::collections::BTreeMap;
+
+use super::standing::Standing;
+use super::table::{
+    Context, Decision, DocumentRef, FAILING, REFUSED, changed_on_both_sides, decide, deleted_and_changed, failing,
+    first_difference, held, new_path, refused, send,
+};
+use super::{RawContent, RawFile, Sides};
+use crate::domain::digest::Digest;
+use crate::domain::fate::{DocumentId, Effect, Fate, Reason};
+use crate::domain::key::Key;
+use crate::domain::path::RepoPath;
+use crate::domain::policy::OnFirstDifference;
+
+/// The raw documents of one key.
+#[derive(Debug, Clone)]
+pub(super) struct Overlay<'a> {
+    /// Not empty, in order of path and index; all of one content, unless their verdict holds them for that.
+    pub documents: Vec<DocumentRef<'a>>,
+    pub verdict: Verdict,
+}
+
+/// What becomes of a key's raw documents.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    /// What becomes of the key.
+    Follows,
+    Held(Reason),
+    Rejected(Reason),
+    Pending(Reason),
+}
+
+impl<'a> Overlay<'a> {
+    /// Documents to which happens what happens to the key.
+    pub(super) fn following(documents: Vec<DocumentRef<'a>>) -> Self {
+        Self { documents, verdict: Verdict::Follows }
+    }
+}
+
+/// Every raw document that wants something: usable, not yet consumed, of a fabric that NetBox knows.
+pub(super) fn wanted_documents(context: Context<'_>) -> BTreeMap<&Key, Vec<DocumentRef<'_>>> {
+    let mut wanted: BTreeMap<&Key, Vec<DocumentRef>> = BTreeMap::new();
+    if context.sides.fabric_missing {
+        return wanted;
+    }
+    for (file, raw) in context.sides.raw.iter().enumerate() {
+        for (index, document) in raw.documents.iter().enumerate() {
+            let RawContent::Document(document) = &document.content else { continue };
+            if remembered(context.sides, raw, index).is_none() {
+                wanted.entry(&document.key).or_default().push(DocumentRef { file, index, document });
+            }
+        }
+    }
+    for documents in wanted.values_mut() {
+        documents.sort_by_key(|document| (&context.sides.raw[document.file].path, document.index));
+    }
+    wanted
+}
+
+/// The final fate that an earlier run gave to a document whose file is still in raw/.
+pub(super) fn remembered<'a>(sides: &'a Sides, raw: &RawFile, index: usize) -> Option<&'a Fate> {
+    let id = DocumentId { path: raw.path.clone(), blob: raw.blob.clone(), index };
+    sides.remembered.get(&id).filter(|fate| fate.is_final())
+}
+
+/// Decides a key that has raw documents; `documents` is not empty.
+pub(super) fn decide_with<'a>(
+    standing: &Standing<'a>,
+    documents: Vec<DocumentRef<'a>>,
+    context: Context,
+) -> (Decision<'a>, Overlay<'a>) {
+    let (decision, verdict) = match one_content(&documents) {
+        Ok((first, digest)) => judge(standing, first, digest, context),
+        Err(reason) => (decide(standing, context), Verdict::Held(reason)),
+    };
+    (decision, Overlay { documents, verdict })
+}
+
+fn one_content<'a>(documents: &[DocumentRef<'a>]) -> Result<(DocumentRef<'a>, Digest), Reason> {
+    let first = documents[0];
+    let digest = first.document.shared().digest();
+    if documents[1..].iter().all(|other| other.document.shared().digest() == digest) {
+        return Ok((first, digest));
+    }
+    let why = format!("{} different documents want to be {}: keep one", documents.len(), first.document.key);
+    Err(Reason::new("several_documents_for_one_key", why))
+}
+
+fn judge<'a>(
+    standing: &Standing<'a>,
+    document: DocumentRef<'a>,
+    wanted: Digest,
+    context: Context,
+) -> (Decision<'a>, Verdict) {
+    if standing.git.as_ref().is_some_and(|git| git.shared == wanted) {
+        // Equal to the file: nothing is wanted of NetBox but what the file wants. A deletion there contradicts it.
+        let gone = standing.netbox.is_none() && standing.netbox_moved;
+        return (if gone { deleted_and_changed() } else { decide(standing, context) }, Verdict::Follows);
+    }
+    if standing.git_moved {
+        let why = "its managed file was changed too, and not to the same: make them equal, or remove one";
+        return (held("managed_file_changed_too", why), Verdict::Follows);
+    }
+    let path = match &standing.git {
+        Some(git) => Ok(git.path.clone()),
+        None => new_path(standing.key, context),
+    };
+    let path = match path {
+        Ok(path) => path,
+        Err(reason) => return (decide(standing, context), Verdict::Rejected(reason)),
+    };
+    if standing.netbox.as_ref().is_some_and(|row| row.digest == wanted) {
+        let effect = if standing.git.is_some() { Effect::Updated } else { Effect::Created };
+        return (Decision::Ingest { path, document, effect }, Verdict::Follows);
+    }
+    if !standing.known && !standing.agreed {
+        match context.policy.on_first_difference {
+            OnFirstDifference::Hold => return (first_difference(), Verdict::Follows),
+            OnFirstDifference::Netbox => return (decide(standing, context), Verdict::Rejected(netbox_kept())),
+            OnFirstDifference::Git => {}
+        }
+    } else if standing.netbox_moved {
+        let conflict = if standing.netbox.is_some() { changed_on_both_sides() } else { deleted_and_changed() };
+        return (conflict, Verdict::Follows);
+    }
+    send_document(standing, document, context, path)
+}
+
+fn send_document<'a>(
+    standing: &Standing<'a>,
+    document: DocumentRef<'a>,
+    context: Context,
+    path: RepoPath,
+) -> (Decision<'a>, Verdict) {
+    if let Some(refusal) = &standing.sides.refusal {
+        return (decide(standing, context), Verdict::Rejected(refused(refusal)));
+    }
+    if let Some(failure) = &standing.sides.unanswered {
+        return (decide(standing, context), Verdict::Pending(failing(failure)));
+    }
+    match send(standing, document.document.shared()) {
+        Decision::Send { write, .. } => (Decision::Send { write, file: Some(path) }, Verdict::Follows),
+        other => (other, Verdict::Follows),
+    }
+}
+
+fn netbox_kept() -> Reason {
+    let why = "NetBox has this object with other content, nothing is remembered of a time when they agreed, and \
+               `on_first_difference` keeps NetBox's";
+    Reason::new("netbox_kept", why)
+}
+
+/// The fate of one of a key's raw documents, given what was decided for the key in the end.
+pub(super) fn fate(key: &Key, overlay: &Overlay, decision: &Decision, document: DocumentRef) -> Fate {
+    let key = key.clone();
+    match &overlay.verdict {
+        Verdict::Held(reason) => Fate::Held { key: Some(key), reason: reason.clone() },
+        Verdict::Rejected(reason) => Fate::Rejected { key: Some(key), reason: reason.clone() },
+        Verdict::Pending(reason) => Fate::Pending { key, reason: reason.clone() },
+        Verdict::Follows => follow(key, overlay, decision, document),
+    }
+}
+
+fn follow(key: Key, overlay: &Overlay, decision: &Decision, document: DocumentRef) -> Fate {
+    match decision {
+        Decision::Send { .. } => {
+            Fate::Pending { key, reason: Reason::new("netbox_write_to_come", "NetBox has not been written yet") }
+        }
+        Decision::Held(reason) if reason.code == REFUSED => Fate::Rejected { key: Some(key), reason: reason.clone() },
+        Decision::Held(reason) if reason.code == FAILING => Fate::Pending { key, reason: reason.clone() },
+        Decision::Held(reason) => Fate::Held { key: Some(key), reason: reason.clone() },
+        Decision::Ingest { effect, .. } => {
+            let first = overlay.documents[0];
+            let is_first = (first.file, first.index) == (document.file, document.index);
+            Fate::Ingested { key, effect: if is_first { *effect } else { Effect::Unchanged } }
+        }
+        Decision::Agreed | Decision::WriteFile { .. } | Decision::DeleteFile { .. } => {
+            Fate::Ingested { key, effect: Effect::Unchanged }
+        }
+    }
+}

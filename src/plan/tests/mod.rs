@@ -1,0 +1,7 @@
+//! The rules of the decision table, one test each.
+
+mod deletions;
+mod paths;
+mod raw_documents;
+mod sides;
+mod table;
