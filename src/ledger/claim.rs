@@ -1,0 +1,140 @@
+//! Leases: claiming a batch, keeping it, and ending it.
+
+use std::time::{Duration, Instant};
+
+use redis::{FromRedisValue, Value};
+use ulid::Ulid;
+
+use crate::domain::lease::LeaseProof;
+use crate::domain::names::{FabricName, JobId, RunId};
+
+use super::entry::Entry;
+use super::options::millis;
+use super::types::{Claim, JobError, Part, PartOutcome, Settlement};
+use super::{Error, Ledger, json, parse_word};
+
+/// How often one claim steps over targets that had nothing left to give.
+const MOST_STEPS: usize = 1_000;
+
+/// A part of a claim as the script answers it: fabric, attempt, changes, jobs.
+type RawPart = (String, u32, Vec<String>, Vec<String>);
+
+impl Ledger {
+    /// Freezes the most overdue target's changes into a batch and leases the target; `None` when nothing is due.
+    ///
+    /// A batch whose holder let its lease end is given again with the same changes, one attempt further, and becomes a
+    /// dead letter after the last. `worker` is kept for people to see.
+    pub async fn claim(&self, worker: &str) -> Result<Option<Claim>, Error> {
+        let run = RunId::new(Ulid::generate().to_string());
+        let died = JobError {
+            code: "worker_died".to_owned(),
+            message: "every worker that took this batch ended without a result".to_owned(),
+            remedy: "look for the worker's end in its log (memory, a crash), then replay the job".to_owned(),
+        };
+        let mut connection = self.connection().await?;
+        for _ in 0..MOST_STEPS {
+            let asked = Instant::now();
+            let mut call = self.call(&self.0.scripts.claim);
+            call.arg(worker).arg(run.as_str()).arg(json(&died));
+            let answer: Value = call.invoke_async(&mut connection).await.map_err(Error::unavailable("claim work"))?;
+            match answer {
+                Value::Nil => return Ok(None),
+                Value::Array(_) => return self.read_claim(answer, run, asked).map(Some),
+                // `again`: the target that was due first had nothing to give.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_claim(&self, answer: Value, run: RunId, asked: Instant) -> Result<Claim, Error> {
+        let (target, fence, because, parts): (String, u64, String, Vec<RawPart>) =
+            FromRedisValue::from_redis_value(answer).map_err(|error| Error::corrupt("batch", error))?;
+        let target = target.parse().map_err(|error| Error::corrupt("due", error))?;
+        Ok(Claim {
+            proof: LeaseProof::grant(target, fence, asked, self.0.options.lease),
+            run,
+            closed_because: parse_word("target", &because)?,
+            parts: parts.into_iter().map(read_part).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work.
+    ///
+    /// A target at work is due when its lease ends.
+    pub async fn next_due(&self) -> Result<Option<Duration>, Error> {
+        let (time, due): ((u64, u64), Vec<(String, f64)>) = redis::pipe()
+            .cmd("TIME")
+            .zrange_withscores(self.keys().name("due"), 0, 0)
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("say what is due"))?;
+        // Whole milliseconds, as the scripts count.
+        let now = Duration::from_millis(time.0 * 1_000 + time.1 / 1_000 + self.0.clock.shift_ms());
+        Ok(due.first().map(|(_, at)| Duration::from_millis(*at as u64).saturating_sub(now)))
+    }
+
+    /// Prolongs a lease to its full length from now. After `Error::LeaseLost` the proof allows nothing any more.
+    pub async fn renew(&self, proof: &LeaseProof) -> Result<(), Error> {
+        let asked = Instant::now();
+        let mut call = self.call(&self.0.scripts.renew);
+        call.arg(proof.target().to_string()).arg(proof.fence());
+        let kept: bool =
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("renew a lease"))?;
+        if !kept {
+            return Err(Error::lease_lost(proof));
+        }
+        proof.extend(asked, self.0.options.lease);
+        Ok(())
+    }
+
+    /// Ends a run: its jobs, its changes, its reports and its lease in one step. A part that is not mentioned is
+    /// returned. Safe to repeat; `Error::LeaseLost` (and no effect) once the target was given to another worker.
+    pub async fn settle(&self, proof: &LeaseProof, run: &RunId, settlement: &Settlement) -> Result<(), Error> {
+        let mut call = self.call(&self.0.scripts.settle);
+        call.arg(proof.target().to_string()).arg(proof.fence()).arg(run.as_str());
+        call.arg(settlement.head.as_ref().map_or("", |head| head.as_str()));
+        for (fabric, outcome) in &settlement.parts {
+            let (word, error, after, report, real) = outcome_texts(outcome);
+            call.arg(fabric.as_str()).arg(word).arg(error).arg(after).arg(report).arg(u8::from(real));
+        }
+        let settled: bool =
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("settle a run"))?;
+        if settled {
+            // Nothing may be written on a lease that was given up.
+            proof.revoke();
+            return Ok(());
+        }
+        Err(Error::lease_lost(proof))
+    }
+}
+
+/// Outcome, error, milliseconds to wait, report, whether the report is of a real run.
+fn outcome_texts(outcome: &PartOutcome) -> (&'static str, String, u64, String, bool) {
+    match outcome {
+        PartOutcome::Done { report, held } => {
+            (if *held { "held" } else { "succeeded" }, String::new(), 0, json(report), !report.dry_run)
+        }
+        PartOutcome::Transient { error } => ("transient", json(error), 0, String::new(), false),
+        PartOutcome::WaitUntil { after, error } => ("wait", json(error), millis(*after), String::new(), false),
+        PartOutcome::Stalled { error } => ("stalled", json(error), 0, String::new(), false),
+        PartOutcome::Returned => ("returned", String::new(), 0, String::new(), false),
+    }
+}
+
+/// Changes come oldest first; those of one accept in their own order.
+fn read_part((fabric, attempt, entries, jobs): RawPart) -> Result<Part, Error> {
+    let mut changes = Vec::with_capacity(entries.len());
+    for text in &entries {
+        let entry = Entry::read(text)?;
+        let first = entry.first;
+        changes.extend(entry.changes()?.into_iter().map(|change| (first, change)));
+    }
+    changes.sort_by(|(a, this), (b, that)| a.total_cmp(b).then_with(|| this.cmp(that)));
+    Ok(Part {
+        fabric: FabricName::new(fabric),
+        changes: changes.into_iter().map(|(_, change)| change).collect(),
+        jobs: jobs.into_iter().map(JobId::new).collect(),
+        attempt,
+    })
+}

@@ -1,0 +1,76 @@
+//! Every key of the ledger.
+//!
+//! All begin with `{<prefix>}:`. The braces are Redis Cluster's hash tag: all keys of one ledger are in one slot, because
+//! every script changes jobs, changes and due times together. One slot is enough: Redis takes more deliveries in a
+//! second than NetBox sends in ten minutes. Several ledgers may share a server (or a cluster) by their prefixes.
+//!
+//! | key | type | holds | written by | goes |
+//! |---|---|---|---|---|
+//! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON) | all but advance | with the retention |
+//! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
+//! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
+//! | `jobs:finished` | zset, by time | jobs that the retention counts | settle, claim, cancel | with the job |
+//! | `delivery:<sha256>` | string | the job of a dedupe text | accept | after 7 days |
+//! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, replay | when claimed |
+//! | `pending_order:<fabric>` | zset, by sequence | slots, oldest first | as above | when claimed |
+//! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
+//! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
+//! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `adopt` | accept, claim, settle | never |
+//! | `target:<target>` | hash | `head`, `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
+//! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
+//! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
+//! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | with the retention |
+//! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the retention |
+//! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
+//! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
+//! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |
+//! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
+//! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
+//! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
+//! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `turns` | hash | schedule -> time of the last turn | turn | never |
+//!
+//! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one
+//! accept's, so the order of changes is that of accepts.
+
+use super::Error;
+
+/// Changes when an older version could not read the keys of this one, or this one those of an older.
+pub(super) const LAYOUT: u32 = 1;
+/// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
+pub(super) const DELIVERY_DAYS: u64 = 7;
+/// Deliveries in the log of ignored ones.
+pub(super) const MOST_IGNORED: usize = 1_000;
+
+/// Spells keys with the ledger's prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    /// Refuses a prefix that would break the hash tag.
+    pub(super) fn new(prefix: &str) -> Result<Self, Error> {
+        if prefix.is_empty() || prefix.contains(['{', '}']) {
+            return Err(Error::Settings { detail: format!("`{prefix}` is no prefix: it is empty or has a brace") });
+        }
+        Ok(Self { prefix: format!("{{{prefix}}}:") })
+    }
+
+    /// What scripts put before every key.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// A key without a variable part.
+    pub(super) fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A key of one thing.
+    pub(super) fn of(&self, name: &str, of: impl std::fmt::Display) -> String {
+        format!("{}{name}:{of}", self.prefix)
+    }
+}

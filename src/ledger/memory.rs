@@ -1,0 +1,187 @@
+//! What is remembered of a fabric between runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::ScriptInvocation;
+use serde::de::DeserializeOwned;
+
+use crate::domain::key::Key;
+use crate::domain::lease::LeaseProof;
+use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
+
+use super::options::millis;
+use super::types::{Advance, FabricMemory};
+use super::{Error, Ledger, json, parse};
+
+/// A hash or set of ours, as it comes.
+type Hash = Vec<(String, String)>;
+
+impl Ledger {
+    /// Everything remembered of a fabric, as of one instant; empty for an unknown one.
+    pub async fn memory(&self, fabric: &FabricName) -> Result<FabricMemory, Error> {
+        let key = |name: &str| self.keys().of(name, fabric);
+        let (time, deletions, hashes, guarded, confirmed, adopt): Memory = {
+            let ((seconds, _), base, intents, remembered, held, guarded, confirmed, deletions, adopt): Raw =
+                redis::pipe()
+                    .atomic()
+                    .cmd("TIME")
+                    .hgetall(key("base"))
+                    .hgetall(key("intents"))
+                    .hgetall(key("remembered"))
+                    .hgetall(key("held"))
+                    .smembers(key("guarded"))
+                    .smembers(key("confirmed"))
+                    .zrange_withscores(key("deletions"), 0, -1)
+                    .hexists(key("fabric"), "adopt")
+                    .query_async(&mut self.connection().await?)
+                    .await
+                    .map_err(Error::unavailable("recall a fabric"))?;
+            (seconds, deletions, [base, intents, remembered, held], guarded, confirmed, adopt)
+        };
+        let now = time * 1_000 + self.0.clock.shift_ms();
+        let since = now.saturating_sub(millis(self.0.options.deletion_window)) as f64;
+        let [base, intents, remembered, held] = hashes;
+        Ok(FabricMemory {
+            base: read_map("base", base)?,
+            intents: read_map("intents", intents)?,
+            remembered: read_map("remembered", remembered)?,
+            held: read_map("held", held)?,
+            recent_deletions: deletions.iter().filter(|(_, at)| *at > since).count() as u64,
+            confirmed: read_set("confirmed", &confirmed)?,
+            guarded: read_set("guarded", &guarded)?,
+            adopt,
+        })
+    }
+
+    /// Writes what a run wants remembered, all or nothing. Takes thousands of entries; may be repeated.
+    ///
+    /// `Error::LeaseLost` (and no effect) once the target was given to another worker.
+    pub async fn advance(&self, proof: &LeaseProof, fabric: &FabricName, advance: &Advance) -> Result<(), Error> {
+        let mut call = self.call(&self.0.scripts.advance);
+        call.arg(proof.target().to_string()).arg(proof.fence()).arg(fabric.as_str());
+        write_operations(&mut call, advance);
+        let written: bool =
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("remember a run"))?;
+        if written { Ok(()) } else { Err(Error::lease_lost(proof)) }
+    }
+
+    /// The head that the last settled run on the target dealt with.
+    pub async fn head(&self, target: &Target) -> Result<Option<Oid>, Error> {
+        let key = self.keys().of("target", target);
+        let head: Option<String> = redis::cmd("HGET")
+            .arg(&key)
+            .arg("head")
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("recall a head"))?;
+        head.map(|text| text.parse().map_err(|error| Error::corrupt(&key, error))).transpose()
+    }
+
+    /// Lets the guarded deletions go: they are confirmed from now on. Returns them.
+    pub async fn confirm_deletions(&self, fabric: &FabricName) -> Result<BTreeSet<Key>, Error> {
+        let (guarded, confirmed) = (self.keys().of("guarded", fabric), self.keys().of("confirmed", fabric));
+        let (keys,): (Vec<String>,) = redis::pipe()
+            .atomic()
+            .smembers(&guarded)
+            .sunionstore(&confirmed, &[&confirmed, &guarded])
+            .ignore()
+            .del(&guarded)
+            .ignore()
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("confirm deletions"))?;
+        read_set("guarded", &keys)
+    }
+
+    /// A person lets this ledger take over a directory whose marker names another; ends with `Advance::adopted`.
+    pub async fn allow_adoption(&self, fabric: &FabricName) -> Result<(), Error> {
+        redis::cmd("HSET")
+            .arg(self.keys().of("fabric", fabric))
+            .arg("adopt")
+            .arg(1)
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("record a permission"))
+    }
+
+    /// Remembers which name each fabric row of a NetBox has; names of rows that are gone stay known.
+    pub async fn learn_fabrics(&self, netbox: &NetBoxName, fabrics: &BTreeMap<u64, String>) -> Result<(), Error> {
+        if fabrics.is_empty() {
+            return Ok(());
+        }
+        let mut set = redis::cmd("HSET");
+        set.arg(self.keys().of("fabric_ids", netbox));
+        for (id, name) in fabrics {
+            set.arg(id).arg(name);
+        }
+        set.query_async(&mut self.connection().await?).await.map_err(Error::unavailable("remember fabrics"))
+    }
+
+    /// The name that a fabric row was last seen with.
+    pub async fn fabric_named(&self, netbox: &NetBoxName, id: u64) -> Result<Option<String>, Error> {
+        // Asked while a delivery waits for its answer.
+        let mut connection = self.0.accepting.clone();
+        let mut get = redis::cmd("HGET");
+        get.arg(self.keys().of("fabric_ids", netbox)).arg(id);
+        super::connect::within_accept(get.query_async(&mut connection), "recall a fabric's name").await
+    }
+}
+
+/// In the order of the pipeline in `memory`.
+type Raw = ((u64, u64), Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, bool);
+/// Time in seconds, deletions, the four hashes, guarded, confirmed, adopt.
+type Memory = (u64, Vec<(String, f64)>, [Hash; 4], Vec<String>, Vec<String>, bool);
+
+fn read_map<K: DeserializeOwned + Ord, V: DeserializeOwned>(key: &str, hash: Hash) -> Result<BTreeMap<K, V>, Error> {
+    hash.iter().map(|(field, value)| Ok((parse(key, field)?, parse(key, value)?))).collect()
+}
+
+fn read_set(key: &str, texts: &[String]) -> Result<BTreeSet<Key>, Error> {
+    texts.iter().map(|text| parse(key, text)).collect()
+}
+
+/// The operations of the advance script: what to do, to which of the fabric's keys, field, value.
+fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
+    let mut operation = |what: &str, name: &str, field: &str, value: &str| {
+        call.arg(what).arg(name).arg(field).arg(value);
+    };
+    for update in &advance.base {
+        let key = json(&update.key);
+        match &update.base {
+            Some(base) => operation("set", "base", &key, &json(base)),
+            None => operation("unset", "base", &key, ""),
+        }
+        if update.clears_intent {
+            operation("unset", "intents", &key, "");
+        }
+    }
+    for intent in &advance.intents {
+        operation("set", "intents", &json(&intent.key), &json(intent));
+    }
+    for (document, fate) in &advance.remember {
+        operation("set", "remembered", &json(document), &json(fate));
+    }
+    for document in &advance.forget {
+        operation("unset", "remembered", &json(document), "");
+    }
+    for (key, reason) in &advance.held {
+        match reason {
+            Some(reason) => operation("set", "held", &json(key), &json(reason)),
+            None => operation("unset", "held", &json(key), ""),
+        }
+    }
+    for key in &advance.deleted {
+        let key = json(key);
+        operation("mark", "deletions", &key, "");
+        operation("remove", "confirmed", &key, "");
+    }
+    if let Some(guarded) = &advance.guarded {
+        operation("clear", "guarded", "", "");
+        for key in guarded {
+            operation("add", "guarded", &json(key), "");
+        }
+    }
+    if advance.adopted {
+        operation("unset", "fabric", "adopt", "");
+    }
+}

@@ -1,0 +1,192 @@
+//! The ledger: Redis holds the truth about what was accepted, who works on it and what both sides last agreed on.
+//!
+//! A change of state is one atomic script (`scripts/`), so a killed process leaves either the state before or the state
+//! after. What lies where: `keys.rs`. The way of a change:
+//!
+//! ```text
+//! accept -> pending (per fabric, one entry a slot) -> claim -> batch (frozen, under a lease) -> settle -> gone
+//!              ^                                                 |  transient, wait, stalled, returned
+//!              +-------------------------------------------------+  the last attempt -> dead letter -> replay
+//! ```
+//!
+//! A worker that dies leaves its batch; when the lease ends the target is due again and the same batch goes to another
+//! worker, with a higher fence. Whatever the first one still sends is refused.
+
+mod accept;
+mod claim;
+mod connect;
+mod control;
+mod durability;
+mod embedded;
+mod entry;
+mod error;
+mod keys;
+mod memory;
+mod options;
+mod query;
+mod scripts;
+pub mod types;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::Pool;
+use redis::aio::ConnectionManager;
+use redis::{Script, ScriptInvocation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use ulid::Ulid;
+
+use crate::domain::names::LedgerId;
+
+use embedded::Embedded;
+use keys::Keys;
+use options::millis;
+use scripts::Scripts;
+
+pub use error::Error;
+pub use options::{Clock, Connection, Options, Retention, Retry};
+
+/// A handle to the ledger; clones share connections.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    id: LedgerId,
+    keys: Keys,
+    options: Options,
+    clock: Clock,
+    scripts: Scripts,
+    accepting: ConnectionManager,
+    pool: Pool,
+    embedded: Mutex<Option<Embedded>>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("id", &self.0.id).field("prefix", &self.0.options.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Connects, starting the private server when it is an embedded one, and gives a new ledger its id.
+    ///
+    /// `Error::Layout` when the keys were written by a version with another layout.
+    pub async fn open(options: Options, clock: Clock) -> Result<Self, Error> {
+        let keys = Keys::new(&options.prefix)?;
+        let (address, embedded) = match &options.connection {
+            Connection::Url { url, ca_file } => (connect::address(url, ca_file.as_deref())?, None),
+            Connection::Embedded { directory } => {
+                let server = Embedded::start(directory).await?;
+                (server.address().clone(), Some(server))
+            }
+        };
+        let accepting = connect::multiplexed(&address).await?;
+        let pool = connect::pool(&address)?;
+        let id = identify(&keys, accepting.clone()).await?;
+        let scripts = Scripts::new();
+        let embedded = Mutex::new(embedded);
+        Ok(Self(Arc::new(Inner { id, keys, options, clock, scripts, accepting, pool, embedded })))
+    }
+
+    /// The ledger's identity: made when it was first opened, the same for all replicas.
+    pub fn id(&self) -> &LedgerId {
+        &self.0.id
+    }
+
+    /// How long a lease lasts: what keeps one renews it at a third of this.
+    pub fn lease(&self) -> Duration {
+        self.0.options.lease
+    }
+
+    /// Whether Redis answers on the connection that deliveries are accepted on.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let mut connection = self.0.accepting.clone();
+        let ping = redis::cmd("PING");
+        connect::within_accept(ping.query_async::<()>(&mut connection), "be reached").await
+    }
+
+    /// Stops the private server cleanly, when there is one. Other clones are of no use afterwards.
+    pub async fn close(self) {
+        if let Some(server) = self.0.embedded.lock().await.take() {
+            server.stop().await;
+        }
+    }
+
+    async fn connection(&self) -> Result<deadpool_redis::Connection, Error> {
+        self.0.pool.get().await.map_err(Error::unavailable("be reached"))
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// A call of a script, with the prefix and the settings that each takes first.
+    fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let Options { debounce, lease, retry, retention, deletion_window, .. } = &self.0.options;
+        let settings = serde_json::json!({
+            "shift": self.0.clock.shift_ms(),
+            "quiet": millis(debounce.quiet),
+            "max_wait": millis(debounce.max_wait),
+            "max_changes": debounce.max_changes.max(1),
+            "lease": millis(*lease),
+            "first": millis(retry.first),
+            "longest": millis(retry.longest),
+            "max_attempts": retry.max_attempts,
+            "stalled_again": millis(retry.stalled_again),
+            "jitter": jitter(),
+            "keep_for": millis(retention.keep),
+            "keep_count": retention.most_jobs,
+            "deletion_window": millis(*deletion_window),
+            "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
+        });
+        let mut call = script.prepare_invoke();
+        call.key(self.keys().prefix()).arg(settings.to_string());
+        call
+    }
+}
+
+/// Between 0.8 and 1, so that what failed together does not come back together.
+fn jitter() -> f64 {
+    let random = u32::try_from(Ulid::generate().random() % 1_000).unwrap_or_default();
+    0.8 + f64::from(random) / 5_000.0
+}
+
+/// Checks the layout, or writes it into an empty ledger, and reads the ledger's id.
+async fn identify(keys: &Keys, mut connection: ConnectionManager) -> Result<LedgerId, Error> {
+    let meta = keys.name("meta");
+    let (layout, id): (String, String) = redis::pipe()
+        .atomic()
+        .hset_nx(&meta, "layout", keys::LAYOUT)
+        .ignore()
+        .hset_nx(&meta, "id", Ulid::generate().to_string())
+        .ignore()
+        .hget(&meta, "layout")
+        .hget(&meta, "id")
+        .query_async(&mut connection)
+        .await
+        .map_err(Error::unavailable("be opened"))?;
+    if layout != keys::LAYOUT.to_string() {
+        return Err(Error::Layout { found: layout, wants: keys::LAYOUT });
+    }
+    Ok(LedgerId::new(id))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("the ledger's types are plain JSON with text keys")
+}
+
+/// The word for a value of an enum, as JSON spells it.
+fn word(value: &impl Serialize) -> String {
+    json(value).trim_matches('"').to_owned()
+}
+
+/// Reads what this module wrote under a key.
+fn parse<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::corrupt(key, error))
+}
+
+fn parse_word<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| Error::corrupt(key, error))
+}

@@ -1,0 +1,37 @@
+//! The Lua scripts: one for each change of state, each atomic.
+
+use redis::Script;
+
+/// Redis knows a script by its hash; these are sent once and then called by it.
+pub(super) struct Scripts {
+    pub(super) accept: Script,
+    pub(super) ignore: Script,
+    pub(super) claim: Script,
+    pub(super) renew: Script,
+    pub(super) advance: Script,
+    pub(super) settle: Script,
+    pub(super) cancel: Script,
+    pub(super) replay: Script,
+    pub(super) turn: Script,
+}
+
+const COMMON: &str = include_str!("scripts/common.lua");
+const FENCE: &str = include_str!("scripts/fence.lua");
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        let plain = |body: &str| Script::new(&format!("{COMMON}{body}"));
+        let fenced = |body: &str| Script::new(&format!("{COMMON}{FENCE}{body}"));
+        Self {
+            accept: plain(include_str!("scripts/accept.lua")),
+            ignore: plain(include_str!("scripts/ignore.lua")),
+            claim: plain(include_str!("scripts/claim.lua")),
+            renew: fenced(include_str!("scripts/renew.lua")),
+            advance: fenced(include_str!("scripts/advance.lua")),
+            settle: fenced(include_str!("scripts/settle.lua")),
+            cancel: plain(include_str!("scripts/cancel.lua")),
+            replay: plain(include_str!("scripts/replay.lua")),
+            turn: plain(include_str!("scripts/turn.lua")),
+        }
+    }
+}

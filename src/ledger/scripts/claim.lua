@@ -1,0 +1,106 @@
+-- Gives the most overdue target to a worker: what is pending becomes an immutable batch, under a lease.
+-- ARGV: settings, worker, run, the error of a batch whose workers all died.
+-- Answers nothing when nothing is due, 'again' to be called once more, or { target, fence, because, parts }, each part
+-- { fabric, attempt, { entry... }, { job... } }.
+local worker, run, died = ARGV[2], ARGV[3], ARGV[4]
+local target = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, 1)[1]
+if not target then return false end
+local target_key, batch_fabrics = P .. 'target:' .. target, P .. 'batch_fabrics:' .. target
+
+-- Moves up to `room` changes, oldest first, into the batch, with the jobs that ask for nothing newer.
+local function freeze(fabric, room)
+  local pending, order, jobs = P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric
+  local batch, batch_jobs = P .. 'batch:' .. fabric, P .. 'batch_jobs:' .. fabric
+  local count = redis.call('HLEN', pending)
+  if count <= room then
+    redis.call('RENAME', pending, batch)
+    redis.call('DEL', order)
+    if redis.call('EXISTS', jobs) == 1 then redis.call('RENAME', jobs, batch_jobs) end
+    return count, false
+  end
+  for _, slot in ipairs(redis.call('ZRANGE', order, 0, room - 1)) do
+    redis.call('HSET', batch, slot, redis.call('HGET', pending, slot))
+    redis.call('HDEL', pending, slot)
+    redis.call('ZREM', order, slot)
+  end
+  local oldest = redis.call('ZRANGE', order, 0, 0, 'WITHSCORES')[2]
+  local complete = redis.call('ZRANGEBYSCORE', jobs, '-inf', '(' .. oldest, 'WITHSCORES')
+  for i = 1, #complete, 2 do
+    redis.call('ZADD', batch_jobs, complete[i + 1], complete[i])
+    redis.call('ZREM', jobs, complete[i])
+  end
+  return room, true
+end
+
+local because
+if redis.call('HEXISTS', target_key, 'batch') == 1 then
+  -- The holder died: the same batch again, or its end.
+  because = redis.call('HGET', target_key, 'because')
+  local fence = redis.call('HGET', target_key, 'fence')
+  for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
+    if tonumber(redis.call('HGET', P .. 'fabric:' .. fabric, 'attempts')) >= S.max_attempts then
+      bury(fabric, target, fence, died)
+    end
+  end
+  if redis.call('EXISTS', batch_fabrics) == 0 then
+    redis.call('HDEL', target_key, 'batch', 'worker', 'run', 'lease_until')
+    reschedule(target)
+    return 'again'
+  end
+else
+  local ready, count, first, last, asked = {}, 0, math.huge, 0, {}
+  for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
+    local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'because', 'first', 'last', 'batch_of')
+    local oldest = redis.call('ZRANGE', P .. 'pending_order:' .. fabric, 0, 0, 'WITHSCORES')[2]
+    if oldest and not f[5] and (not f[1] or tonumber(f[1]) <= now) then
+      ready[#ready + 1] = { fabric = fabric, oldest = tonumber(oldest) }
+      count = count + redis.call('HLEN', P .. 'pending:' .. fabric)
+      first, last = math.min(first, f[3] or now), math.max(last, f[4] or now)
+      if f[1] then asked.retry = true elseif f[2] then asked[f[2]] = true end
+    end
+  end
+  if #ready == 0 then
+    reschedule(target)
+    return 'again'
+  end
+  table.sort(ready, function(a, b) return a.oldest < b.oldest end)
+  if count >= S.max_changes or asked.max_changes then because = 'max_changes'
+  elseif asked.requested then because = 'requested'
+  elseif asked.retry then because = 'retry'
+  elseif first + S.max_wait <= last + S.quiet then because = 'max_wait'
+  else because = 'quiet' end
+
+  local room = S.max_changes
+  for _, each in ipairs(ready) do
+    local key, left = P .. 'fabric:' .. each.fabric, true
+    if room > 0 then
+      local took
+      took, left = freeze(each.fabric, room)
+      room = room - took
+      redis.call('SADD', batch_fabrics, each.fabric)
+      redis.call('HSET', key, 'batch_of', target)
+      redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked')
+    end
+    -- What no longer fitted is due with the next batch, not with the next quiet.
+    if left then
+      redis.call('HDEL', key, 'not_before', 'blocked')
+      redis.call('HSET', key, 'at_once', now, 'because', 'max_changes')
+    end
+  end
+end
+
+local fence = redis.call('HINCRBY', P .. 'meta', 'fence', 1)
+redis.call('HSET', target_key, 'batch', 1, 'fence', fence, 'worker', worker, 'run', run, 'because', because,
+  'lease_until', now + S.lease)
+redis.call('ZADD', P .. 'due', now + S.lease, target)
+
+local parts = {}
+for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
+  local attempt = redis.call('HINCRBY', P .. 'fabric:' .. fabric, 'attempts', 1)
+  local jobs = members('batch_jobs:' .. fabric)
+  for _, job in ipairs(jobs) do
+    set_part(job, fabric, { state = 'running', run = run, attempts = attempt, next = false })
+  end
+  parts[#parts + 1] = { fabric, attempt, redis.call('HVALS', P .. 'batch:' .. fabric), jobs }
+end
+return { target, fence, because, parts }

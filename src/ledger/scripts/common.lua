@@ -1,0 +1,221 @@
+-- What every script begins with. KEYS[1] is the prefix of all keys (it carries the hash tag), ARGV[1] the settings.
+-- The keys and what is in them: keys.rs. No number here needs more than 14 digits, so cjson keeps all of them exact.
+local P = KEYS[1]
+local S = cjson.decode(ARGV[1])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000) + S.shift
+
+local function members(zset, with_scores)
+  if with_scores then return redis.call('ZRANGE', P .. zset, 0, -1, 'WITHSCORES') end
+  return redis.call('ZRANGE', P .. zset, 0, -1)
+end
+
+-- Jobs -------------------------------------------------------------------------------------------------------------
+
+-- A job is as unfinished as its most unfinished part, then as bad as its worst.
+local RANK = { running = 9, queued = 8, waiting = 7, stalled = 6, dead = 5, failed = 4, held = 3, cancelled = 2,
+  succeeded = 1 }
+
+local function read_job(job)
+  local flat = redis.call('HGETALL', P .. 'job:' .. job)
+  if #flat == 0 then return nil end
+  local read = { parts = {} }
+  for i = 1, #flat, 2 do
+    if flat[i] == 'state' then
+      read.state = flat[i + 1]
+    elseif string.sub(flat[i], 1, 5) == 'part:' then
+      read.parts[string.sub(flat[i], 6)] = cjson.decode(flat[i + 1])
+    end
+  end
+  return read
+end
+
+local function index_job(command, job, read)
+  local function each(zset)
+    if command == 'ZADD' then redis.call('ZADD', P .. zset, 0, job) else redis.call('ZREM', P .. zset, job) end
+  end
+  each('jobs:state:' .. read.state)
+  for fabric in pairs(read.parts) do each('jobs:fabric_state:' .. read.state .. ':' .. fabric) end
+end
+
+-- Changes one part of a job (a value of `false` removes the field) and the job's state with it.
+local function set_part(job, fabric, patch)
+  local read = read_job(job)
+  if not read or not read.parts[fabric] then return end
+  local part = read.parts[fabric]
+  for name, value in pairs(patch) do
+    if value == false then part[name] = nil else part[name] = value end
+  end
+  local state = 'succeeded'
+  for _, each in pairs(read.parts) do
+    if RANK[each.state] > RANK[state] then state = each.state end
+  end
+  redis.call('HSET', P .. 'job:' .. job, 'part:' .. fabric, cjson.encode(part), 'updated', now, 'state', state)
+  if state == read.state then return end
+  index_job('ZREM', job, read)
+  read.state = state
+  index_job('ZADD', job, read)
+  if RANK[state] > RANK.dead then
+    redis.call('ZREM', P .. 'jobs:finished', job)
+  else
+    redis.call('ZADD', P .. 'jobs:finished', now, job)
+  end
+end
+
+local function forget_job(job)
+  local read = read_job(job)
+  redis.call('ZREM', P .. 'jobs:finished', job)
+  redis.call('ZREM', P .. 'jobs', job)
+  if not read then return end
+  index_job('ZREM', job, read)
+  for fabric in pairs(read.parts) do redis.call('ZREM', P .. 'jobs:fabric:' .. fabric, job) end
+  redis.call('DEL', P .. 'job:' .. job)
+end
+
+-- Forgets finished jobs beyond the retention, a bounded number at a time.
+local function prune()
+  local finished = P .. 'jobs:finished'
+  local old = redis.call('ZRANGEBYSCORE', finished, '-inf', now - S.keep_for, 'LIMIT', 0, 1000)
+  for _, job in ipairs(old) do forget_job(job) end
+  local beyond = math.min(redis.call('ZCARD', finished) - S.keep_count, 1000)
+  if beyond > 0 then
+    for _, job in ipairs(redis.call('ZRANGE', finished, 0, beyond - 1)) do forget_job(job) end
+  end
+end
+
+-- Due times --------------------------------------------------------------------------------------------------------
+
+-- Sets a target's due time from what is pending for its fabrics. A target with an unsettled batch is due when its
+-- lease ends, which claim and renew set.
+local function reschedule(target)
+  if redis.call('HEXISTS', P .. 'target:' .. target, 'batch') == 1 then return end
+  local due, first, last, count = math.huge, math.huge, 0, 0
+  for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
+    local pending = redis.call('HLEN', P .. 'pending:' .. fabric)
+    local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'at_once', 'first', 'last', 'batch_of')
+    if pending > 0 and not f[5] then
+      if f[1] then
+        due = math.min(due, tonumber(f[1]))
+      elseif f[2] then
+        due = math.min(due, tonumber(f[2]))
+      else
+        first, last, count = math.min(first, f[3] or now), math.max(last, f[4] or now), count + pending
+      end
+    end
+  end
+  if count > 0 then
+    local quiet = last + S.quiet
+    if count >= S.max_changes then quiet = last end
+    due = math.min(due, quiet, first + S.max_wait)
+  end
+  if due == math.huge then redis.call('ZREM', P .. 'due', target) else redis.call('ZADD', P .. 'due', due, target) end
+end
+
+-- Pending changes --------------------------------------------------------------------------------------------------
+
+-- A deletion is final for its id; whoever was created stays new.
+local EVENT = { updated = 1, created = 2, deleted = 3 }
+local MOST_USERS = 32
+
+-- Joins two entries of one slot; the order does not matter.
+local function merge(a, b)
+  a.s = math.min(a.s, b.s)
+  a.l = math.max(a.l, b.l)
+  if b.e and (not a.e or EVENT[b.e] > EVENT[a.e]) then a.e = b.e end
+  a.c = a.c or b.c
+  if b.u then
+    a.u = a.u or {}
+    local known = {}
+    for _, user in ipairs(a.u) do known[user] = true end
+    for _, user in ipairs(b.u) do
+      if not known[user] and #a.u < MOST_USERS then a.u[#a.u + 1] = user end
+    end
+  end
+  return a
+end
+
+local function put(fabric, slot, entry)
+  local there = redis.call('HGET', P .. 'pending:' .. fabric, slot)
+  if there then entry = merge(cjson.decode(there), entry) end
+  redis.call('HSET', P .. 'pending:' .. fabric, slot, cjson.encode(entry))
+  redis.call('ZADD', P .. 'pending_order:' .. fabric, entry.s, slot)
+end
+
+local function drop_pending(fabric)
+  redis.call('DEL', P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric)
+  local key = P .. 'fabric:' .. fabric
+  redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked')
+  if redis.call('HEXISTS', key, 'batch_of') == 0 then redis.call('HDEL', key, 'attempts', 'error') end
+end
+
+-- The batch's changes and jobs are pending again, joined with what came in between.
+local function give_back(fabric, patch)
+  local changes = redis.call('HGETALL', P .. 'batch:' .. fabric)
+  for i = 1, #changes, 2 do put(fabric, changes[i], cjson.decode(changes[i + 1])) end
+  local jobs = members('batch_jobs:' .. fabric, true)
+  for i = 1, #jobs, 2 do
+    redis.call('ZADD', P .. 'pending_jobs:' .. fabric, jobs[i + 1], jobs[i])
+    set_part(jobs[i], fabric, patch)
+  end
+end
+
+-- The fabric is no longer at work. Its target may be another one by now; the batch's own is for the caller.
+local function drop_batch(fabric, target)
+  redis.call('DEL', P .. 'batch:' .. fabric, P .. 'batch_jobs:' .. fabric)
+  redis.call('HDEL', P .. 'fabric:' .. fabric, 'batch_of')
+  redis.call('SREM', P .. 'batch_fabrics:' .. target, fabric)
+  local home = redis.call('HGET', P .. 'fabric:' .. fabric, 'target')
+  if home ~= target then reschedule(home) end
+end
+
+-- The batch's jobs and all that they asked for become a dead letter.
+--
+-- A job is in a batch only if none of its changes is in a later one. So a batch may have changes of jobs that are still
+-- pending: what such a job asked for stays pending for it, too. A batch without jobs is a piece of the oldest pending
+-- one, which then dies; so every burial takes a job, and there is an end.
+local function bury(fabric, target, fence, problem)
+  local dead, dead_jobs = P .. 'dead:' .. fence .. ':' .. fabric, P .. 'dead_jobs:' .. fence .. ':' .. fabric
+  local pending, order, waiting =
+    P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric
+  local jobs = members('batch_jobs:' .. fabric, true)
+  if #jobs == 0 then
+    jobs = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
+    if #jobs > 0 then redis.call('ZREM', waiting, jobs[1]) end
+  end
+  local last = tonumber(jobs[#jobs] or -1)
+  local survivor = tonumber(redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2])
+
+  -- Keeps an entry for the dead, and says whether somebody else wants it.
+  local function keep(slot, entry)
+    local wanted = survivor and entry.l > last
+    if entry.s <= last then
+      local copy = { h = entry.h, e = entry.e, c = entry.c, u = entry.u, s = entry.s, l = math.min(entry.l, last) }
+      local there = redis.call('HGET', dead, slot)
+      if there then copy = merge(cjson.decode(there), copy) end
+      redis.call('HSET', dead, slot, cjson.encode(copy))
+    end
+    return wanted
+  end
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', last)) do
+    if not keep(slot, cjson.decode(redis.call('HGET', pending, slot))) then
+      redis.call('HDEL', pending, slot)
+      redis.call('ZREM', order, slot)
+    end
+  end
+  local changes = redis.call('HGETALL', P .. 'batch:' .. fabric)
+  for i = 1, #changes, 2 do
+    local entry = cjson.decode(changes[i + 1])
+    if keep(changes[i], entry) then
+      entry.s = survivor
+      put(fabric, changes[i], entry)
+    end
+  end
+  for i = 1, #jobs, 2 do
+    redis.call('ZADD', dead_jobs, jobs[i + 1], jobs[i])
+    set_part(jobs[i], fabric, { state = 'dead', error = problem, next = false, dead = fence })
+  end
+  redis.call('PEXPIRE', dead, S.keep_for)
+  redis.call('PEXPIRE', dead_jobs, S.keep_for)
+  redis.call('HSET', P .. 'fabric:' .. fabric, 'attempts', 0, 'error', problem)
+  drop_batch(fabric, target)
+end

@@ -1,0 +1,64 @@
+-- Ends a run. ARGV: settings, target, fence, run, head or ''; then for each part: fabric, outcome, error, milliseconds
+-- to wait, report, 1 when the report is of a real run. Answers 1, or 0 when the lease is lost. Safe to repeat.
+if redis.call('HGET', target_key, 'settled') == fence then return 1 end
+if not holds() then return 0 end
+local run, head = ARGV[4], ARGV[5]
+local PARTS, WIDTH = 6, 6
+
+local function back_off(attempt)
+  return math.floor(math.min(S.longest, S.first * 2 ^ (attempt - 1)) * S.jitter)
+end
+
+-- Pending again, but not before a time.
+local function block(fabric, kind, delay, part)
+  part.next = now + delay
+  give_back(fabric, part)
+  redis.call('HSET', P .. 'fabric:' .. fabric, 'not_before', now + delay, 'blocked', kind, 'error', part.error)
+end
+
+local function settle_part(fabric, outcome, problem, after, report, real)
+  local key = P .. 'fabric:' .. fabric
+  local attempt = tonumber(redis.call('HGET', key, 'attempts'))
+  if outcome == 'succeeded' or outcome == 'held' then
+    for _, job in ipairs(members('batch_jobs:' .. fabric)) do
+      set_part(job, fabric, { state = outcome, run = run, error = false, next = false })
+    end
+    redis.call('HSET', key, 'attempts', 0)
+    redis.call('HDEL', key, 'error')
+    redis.call('SET', P .. 'report:' .. run .. ':' .. fabric, report, 'PX', S.keep_for)
+    if real == '1' then
+      redis.call('SET', P .. 'last_report:' .. fabric, report)
+      redis.call('HSET', key, 'last_sync', now)
+    end
+  elseif outcome == 'transient' then
+    if attempt >= S.max_attempts then return bury(fabric, target, fence, problem) end
+    block(fabric, 'retry', back_off(attempt), { state = 'waiting', error = problem })
+  elseif outcome == 'wait' then
+    redis.call('HSET', key, 'attempts', attempt - 1)
+    block(fabric, 'wait', tonumber(after), { state = 'waiting', error = problem, attempts = attempt - 1 })
+  elseif outcome == 'stalled' then
+    redis.call('HSET', key, 'attempts', 0)
+    -- Whatever came while the run was at work is a new input already.
+    local news = redis.call('EXISTS', P .. 'pending:' .. fabric) == 1
+    block(fabric, 'stalled', S.stalled_again, { state = 'stalled', error = problem })
+    if news then redis.call('HDEL', key, 'not_before', 'blocked') end
+  else
+    give_back(fabric, { state = 'queued', attempts = attempt - 1 })
+    redis.call('HSET', key, 'attempts', attempt - 1, 'at_once', now, 'because', 'retry')
+  end
+  drop_batch(fabric, target)
+end
+
+local batch_fabrics = P .. 'batch_fabrics:' .. target
+for i = PARTS, #ARGV, WIDTH do
+  if redis.call('SISMEMBER', batch_fabrics, ARGV[i]) == 1 then settle_part(unpack(ARGV, i, i + WIDTH - 1)) end
+end
+-- A part that the run did not mention was not done.
+for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned') end
+
+redis.call('HDEL', target_key, 'batch', 'worker', 'run', 'because', 'lease_until')
+redis.call('HSET', target_key, 'settled', fence)
+if head ~= '' then redis.call('HSET', target_key, 'head', head) end
+reschedule(target)
+prune()
+return 1

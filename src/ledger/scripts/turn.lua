@@ -1,0 +1,5 @@
+-- Gives one caller per period its turn. ARGV: settings, what, period in milliseconds. Answers 1 for the turn, else 0.
+local last = redis.call('HGET', P .. 'turns', ARGV[2])
+if last and now - last < tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', P .. 'turns', ARGV[2], now)
+return 1
