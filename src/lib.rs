@@ -32,3 +32,4 @@ pub mod config;
 pub mod domain;
 pub mod ledger;
 pub mod plan;
+pub mod repo;

@@ -1,0 +1,74 @@
+//! Repositories: where the fabric directories live. One trait, one contract suite, several kinds.
+
+pub mod git;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::domain::edit::{CommitMessage, Edits, Tree};
+use crate::domain::lease::{LeaseLost, LeaseProof};
+use crate::domain::names::{BranchName, Oid, RunId};
+use crate::domain::path::RepoPath;
+
+/// One repository, of any kind. All methods may be repeated; only `commit` changes anything.
+#[async_trait]
+pub trait Repository: Send + Sync {
+    /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
+    async fn head(&self, branch: &BranchName) -> Result<Option<Oid>, Error>;
+
+    /// Every file of a commit below `directory`, complete or an error; empty when the directory does not exist.
+    async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error>;
+
+    /// The content of blobs, each exactly as Git has it; an error names a blob that is missing.
+    async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error>;
+
+    /// Puts one commit with these edits on the branch, whose head must still be `base` (`None`: must not exist).
+    ///
+    /// Atomic: the branch moves from `base` to the new commit or not at all. Returns the commit once the head was seen
+    /// to be it or to contain it. `Error::HeadMoved` when the head is no longer `base`; `Error::Uncertain` when the
+    /// server may or may not have taken it: look with `find_run` before trying again.
+    async fn commit(
+        &self,
+        proof: &LeaseProof,
+        base: Option<&Oid>,
+        edits: &Edits,
+        message: &CommitMessage,
+    ) -> Result<Oid, Error>;
+
+    /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
+    async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
+}
+
+/// What a repository can answer instead of a result. A variant for each choice that the caller has.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Plan again on the new head.
+    #[error("the head of {branch} moved to {}", now.as_ref().map_or("nothing (the branch is gone)", |oid| oid.as_str()))]
+    HeadMoved { branch: BranchName, now: Option<Oid> },
+    /// Look for the run before trying again.
+    #[error("the outcome of the push to {branch} is not known: {detail}")]
+    Uncertain { branch: BranchName, detail: String },
+    /// A person, or another delivery, must help: protected branch, rule, hook.
+    #[error("the server refused the push to {branch}: {detail}")]
+    Refused { branch: BranchName, detail: String },
+    /// Credentials are missing, wrong or not enough.
+    #[error("access to {remote} was denied: {detail}")]
+    Denied { remote: String, detail: String },
+    /// There is no such repository (or the credentials do not show it).
+    #[error("{remote} is not a repository that we can see: {detail}")]
+    NotFound { remote: String, detail: String },
+    /// Try again later; `after` when the server said when.
+    #[error("{remote} could not be reached: {detail}")]
+    Unavailable { remote: String, detail: String, after: Option<Duration> },
+    /// A blob, tree or commit that should be there is not.
+    #[error("object {oid} is not in {remote}")]
+    Missing { remote: String, oid: Oid },
+    /// This machine is the trouble: no git, no space, no permission for the cache.
+    #[error("{doing} failed on this machine: {detail}")]
+    Local { doing: &'static str, detail: String },
+    #[error(transparent)]
+    Lease(#[from] LeaseLost),
+}
