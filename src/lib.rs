@@ -31,5 +31,6 @@
 pub mod config;
 pub mod domain;
 pub mod ledger;
+pub mod netbox;
 pub mod plan;
 pub mod repo;

@@ -1,0 +1,304 @@
+//! One request to NetBox and what its answer means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::Url;
+
+use crate::domain::names::NetBoxName;
+
+use super::Error;
+use super::client::{Timeouts, TokenSource};
+use super::refusal;
+
+/// The largest answer that is read: a page of 1,000 rows is some 8 MB.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// How often a failed GET is tried again before the caller hears of it.
+const READ_RETRIES: usize = 2;
+/// The first pause before a GET is tried again; doubles.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
+/// The connection to one NetBox.
+pub(super) struct Http {
+    name: NetBoxName,
+    api: Url,
+    token: TokenSource,
+    pub(super) timeouts: Timeouts,
+    client: reqwest::Client,
+}
+
+/// A request that may change something.
+pub(super) struct Write<'a> {
+    pub method: Method,
+    /// Below `/api/`.
+    pub path: &'a str,
+    pub query: &'a [(&'static str, String)],
+    pub body: &'a Value,
+    /// The ETag that the row must still have.
+    pub if_match: Option<String>,
+}
+
+/// A complete answer, whatever it says.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    /// NetBox's own id of the request: the same as in its change log and webhooks.
+    pub request_id: Option<String>,
+    /// `None` when the body is not JSON.
+    pub json: Option<Value>,
+    html: bool,
+    location: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// The request did not leave this machine, or was not even made.
+    NotSent(Error),
+    /// NetBox may have done it, or may still be at it.
+    Lost(String),
+}
+
+impl Http {
+    pub fn new(
+        name: NetBoxName,
+        url: Url,
+        token: TokenSource,
+        timeouts: Timeouts,
+        ca_file: Option<&Path>,
+        proxy: Option<Url>,
+    ) -> Result<Self, Error> {
+        let settings = |detail: String| Error::Settings { netbox: name.to_string(), detail };
+        // reqwest is built without a crypto provider of its own; a second installation changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(timeouts.connect)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("fgd-sync/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = ca_file {
+            let failed = |error: &dyn std::fmt::Display| settings(format!("ca_file {}: {error}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| failed(&error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))?;
+            if certificates.is_empty() {
+                return Err(failed(&"it holds no PEM certificate"));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(proxy) = proxy {
+            // The url may hold a password: it is not shown.
+            let proxy =
+                reqwest::Proxy::all(proxy).map_err(|_| settings("the proxy's url cannot be used".to_owned()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|error| settings(chain(&error)))?;
+        let api = api_root(url).map_err(settings)?;
+        Ok(Self { name, api, token, timeouts, client })
+    }
+
+    /// A GET that NetBox must have an answer to: a 404 is an error.
+    pub async fn get_present(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Error> {
+        let found = self.get(path, query).await?;
+        found.ok_or_else(|| self.no_endpoint(&format!("GET {}", self.shown(path)), ENDPOINT_REMEDY.to_owned()))
+    }
+
+    /// A GET, tried again while NetBox fails; `None` when NetBox itself says 404.
+    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
+        let backoff = ExponentialBuilder::default().with_min_delay(READ_PAUSE).with_max_times(READ_RETRIES);
+        (|| self.get_once(path, query))
+            .retry(backoff)
+            // A server that says when it wants to be asked again is not asked before.
+            .when(|error| matches!(error, Error::Unavailable { after: None, .. }))
+            .await
+    }
+
+    async fn get_once(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
+        let request = self.client.get(self.url(path)).query(query).timeout(self.timeouts.read);
+        let answer = match self.send(request).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::NotSent(error)) => return Err(error),
+            Err(NoAnswer::Lost(detail)) => {
+                return Err(self.unavailable(format!("GET {}: {detail}", self.shown(path)), None));
+            }
+        };
+        match (answer.status, answer.json) {
+            (StatusCode::OK, Some(json)) => Ok(Some(json)),
+            (StatusCode::NOT_FOUND, Some(_)) => Ok(None),
+            (_, json) => Err(self.failure(&Method::GET, path, &Answer { json, ..answer })),
+        }
+    }
+
+    /// Sends a write once. Never repeated here: only the caller can look up what became of it.
+    pub async fn write(&self, write: &Write<'_>) -> Result<Answer, NoAnswer> {
+        let mut request = self
+            .client
+            .request(write.method.clone(), self.url(write.path))
+            .query(write.query)
+            .timeout(self.timeouts.write)
+            .json(write.body);
+        if let Some(etag) = &write.if_match {
+            request = request.header(IF_MATCH, etag);
+        }
+        let started = std::time::Instant::now();
+        let answer = self.send(request).await?;
+        tracing::info!(
+            netbox = %self.name,
+            request.id = answer.request_id.as_deref().unwrap_or(""),
+            http.method = %write.method,
+            http.path = %self.shown(write.path),
+            http.status = answer.status.as_u16(),
+            rows = write.body.as_array().map_or(1, Vec::len),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "NetBox answered a write"
+        );
+        Ok(answer)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+        let token = self.authorization().map_err(NoAnswer::NotSent)?;
+        let mut response = request.header(AUTHORIZATION, token).send().await.map_err(|error| self.no_answer(error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(NoAnswer::Lost(format!("the answer is larger than {MAX_ANSWER} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Answer {
+            status,
+            request_id: text("x-request-id"),
+            json: if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() },
+            html: is_html(&headers),
+            location: text(LOCATION.as_str()),
+            retry_after: text(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
+        })
+    }
+
+    fn no_answer(&self, error: reqwest::Error) -> NoAnswer {
+        let not_sent = error.is_connect() || error.is_builder();
+        let error = error.without_url();
+        match not_sent {
+            true => NoAnswer::NotSent(self.unavailable(chain(&error), None)),
+            false => NoAnswer::Lost(chain(&error)),
+        }
+    }
+
+    fn authorization(&self) -> Result<HeaderValue, Error> {
+        let settings = |detail: String| Error::Settings { netbox: self.name.to_string(), detail };
+        let from_file;
+        let token = match &self.token {
+            TokenSource::Text(token) => token.expose_secret(),
+            TokenSource::File(path) => {
+                from_file = std::fs::read_to_string(path)
+                    .map_err(|error| settings(format!("token file {}: {error}", path.display())))?;
+                &from_file
+            }
+        };
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(settings("the token is empty".to_owned()));
+        }
+        let scheme = if token.starts_with("nbt_") { "Bearer" } else { "Token" };
+        let mut value = HeaderValue::try_from(format!("{scheme} {token}"))
+            .map_err(|_| settings("the token has characters that a token cannot have".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// What an answer without the wished result means.
+    pub fn failure(&self, method: &Method, path: &str, answer: &Answer) -> Error {
+        let request = format!("{method} {}", self.shown(path));
+        let words = answer.words();
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Denied {
+                netbox: self.name.to_string(),
+                request,
+                detail: format!("{words}; check the token and its user's permissions"),
+            },
+            StatusCode::NOT_FOUND => self.no_endpoint(&request, ENDPOINT_REMEDY.to_owned()),
+            StatusCode::TOO_MANY_REQUESTS => self.unavailable(format!("{request}: {words}"), answer.retry_after),
+            status if status.is_server_error() => self.unavailable(format!("{request}: {words}"), answer.retry_after),
+            status if status.is_redirection() => {
+                let to = answer.location.as_deref().unwrap_or("nowhere");
+                self.unexpected(&request, format!("a redirect to {to}; set the url to where NetBox itself answers"))
+            }
+            _ if answer.html => self.unexpected(
+                &request,
+                format!("an HTML page (status {}); set the url to where NetBox itself answers", answer.status.as_u16()),
+            ),
+            _ => self.unexpected(&request, words),
+        }
+    }
+
+    pub fn unavailable(&self, detail: String, after: Option<Duration>) -> Error {
+        Error::Unavailable { netbox: self.name.to_string(), detail, after }
+    }
+
+    pub fn no_endpoint(&self, request: &str, detail: String) -> Error {
+        Error::NoEndpoint { netbox: self.name.to_string(), request: request.to_owned(), detail }
+    }
+
+    pub fn unexpected(&self, request: &str, detail: String) -> Error {
+        Error::Unexpected { netbox: self.name.to_string(), request: request.to_owned(), detail }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.api.clone();
+        url.set_path(&format!("{}{path}", self.api.path()));
+        url
+    }
+
+    /// The path as messages show it.
+    pub fn shown(&self, path: &str) -> String {
+        format!("{}{path}", self.api.path())
+    }
+}
+
+const ENDPOINT_REMEDY: &str = "run `fgd-sync setup netbox`, or correct the NetBox's url or model in the settings";
+
+impl Answer {
+    /// NetBox's own words, or the bare status.
+    pub fn words(&self) -> String {
+        let status = format!("status {}", self.status.as_u16());
+        match self.json.as_ref().map(refusal::words).filter(|words| !words.is_empty()) {
+            Some(words) => format!("{words} ({status})"),
+            None => status,
+        }
+    }
+}
+
+fn api_root(mut url: Url) -> Result<Url, String> {
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("the url must begin with http:// or https:// and name a host".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the url must not hold a user or password; use the token".to_owned());
+    }
+    let prefix = url.path().trim_end_matches('/').trim_end_matches("/api").to_owned();
+    url.set_path(&format!("{prefix}/api/"));
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+/// An error with all its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! Complete listings: every row, or an error.
+//!
+//! Pages are asked for by offset, which works in every version, and overlap by one row: if the first row of a page is
+//! not the last of the page before, rows moved in between and the listing starts over. (The cursor of NetBox 4.6 would
+//! be simpler, but refuses `ordering`, which the Hedgehog plugin's lists need.)
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::http::Http;
+
+/// The most rows that NetBox gives at once; it lowers larger wishes silently.
+const PAGE: usize = 1_000;
+/// How often a listing starts over because rows moved under it.
+const PASSES: usize = 3;
+
+#[derive(Deserialize)]
+struct Page {
+    count: usize,
+    next: Option<String>,
+    results: Vec<Map<String, Value>>,
+}
+
+/// Rows moved while they were listed.
+struct Moved(String);
+
+enum Failed {
+    Moved(Moved),
+    Error(Error),
+}
+
+impl Http {
+    /// Every row of a list endpoint, ordered by id. Filters are hints to the server: the caller checks each row.
+    pub async fn list(&self, path: &str, filters: &[(&str, String)]) -> Result<Vec<Map<String, Value>>, Error> {
+        let mut last = String::new();
+        for _ in 0..PASSES {
+            match self.one_pass(path, filters).await {
+                Ok(rows) => return Ok(rows),
+                Err(Failed::Moved(Moved(detail))) => last = detail,
+                Err(Failed::Error(error)) => return Err(error),
+            }
+        }
+        Err(self.unexpected(&self.request(path), format!("{last}, {PASSES} times in a row")))
+    }
+
+    async fn one_pass(&self, path: &str, filters: &[(&str, String)]) -> Result<Vec<Map<String, Value>>, Failed> {
+        let mut rows: Vec<Map<String, Value>> = Vec::new();
+        let mut last_id = None;
+        let mut count = None;
+        loop {
+            let offset = rows.len().saturating_sub(1);
+            let page = self.page(path, filters, offset).await.map_err(Failed::Error)?;
+            if count.is_some_and(|count| count != page.count) {
+                return Err(Failed::Moved(Moved("the number of rows changed while they were listed".to_owned())));
+            }
+            count = Some(page.count);
+            let more = page.next.is_some();
+            let before = rows.len();
+            for (place, row) in page.results.into_iter().enumerate() {
+                let id =
+                    row.get("id").and_then(Value::as_u64).ok_or_else(|| self.broken(path, "a row without an id"))?;
+                match last_id {
+                    Some(last) if place == 0 && last != id => {
+                        return Err(Failed::Moved(Moved("rows moved while they were listed".to_owned())));
+                    }
+                    Some(last) if place == 0 && last == id => continue,
+                    Some(last) if last >= id => return Err(self.broken(path, "rows that are not ordered by id")),
+                    Some(_) | None => {}
+                }
+                last_id = Some(id);
+                rows.push(row);
+            }
+            match (more, rows.len()) {
+                (false, len) if len == page.count => return Ok(rows),
+                (true, len) if len > before && len < page.count => {}
+                (_, len) => return Err(self.broken(path, &format!("a page that ends at row {len} of {}", page.count))),
+            }
+        }
+    }
+
+    async fn page(&self, path: &str, filters: &[(&str, String)], offset: usize) -> Result<Page, Error> {
+        let mut query = vec![("ordering", "id".to_owned()), ("limit", PAGE.to_string())];
+        if offset > 0 {
+            query.push(("offset", offset.to_string()));
+        }
+        query.extend(filters.iter().cloned());
+        let value = self.get_present(path, &query).await?;
+        serde_json::from_value(value)
+            .map_err(|error| self.unexpected(&self.request(path), format!("no page of rows: {error}")))
+    }
+
+    fn broken(&self, path: &str, detail: &str) -> Failed {
+        Failed::Error(self.unexpected(&self.request(path), detail.to_owned()))
+    }
+
+    fn request(&self, path: &str) -> String {
+        format!("GET {}", self.shown(path))
+    }
+}

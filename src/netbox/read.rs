@@ -1,0 +1,105 @@
+//! Live rows: one by id, all of one key, all of a fabric.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::domain::key::{Key, ObjectId};
+use crate::domain::kind::{Kind, KindSpec};
+use crate::domain::names::FabricName;
+
+use super::client::{Client, Model};
+use super::rows::{self, Found, MissingField};
+use super::{Error, http::Http};
+
+impl Client {
+    /// The row with this id; `None` when NetBox says that there is none (or that the token may not see it).
+    ///
+    /// A 404 is believed only from an endpoint that otherwise answers: a plugin that was removed deletes nothing.
+    pub async fn read(&self, object: &ObjectId) -> Result<Option<Found>, Error> {
+        let spec = self.spec(&object.kind)?;
+        let path = format!("{}{}/", self.path(spec), object.id);
+        match self.http.get(&path, &self.row_query()).await? {
+            Some(Value::Object(wire)) => self.found(spec, object.id, &wire).await.map(Some),
+            Some(_) => Err(self.http.unexpected(&format!("GET {}", self.http.shown(&path)), "no row".to_owned())),
+            None => {
+                self.control_read(spec).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Every row of this fabric that holds the key, unusable ones included: complete, whatever filters NetBox honours.
+    pub async fn find(&self, fabric: &FabricName, key: &Key) -> Result<Vec<Found>, Error> {
+        let spec = self.spec(&key.kind)?;
+        // A text field's filter finds more than equal values, never less; the plugin has no filters at all.
+        let filters = vec![("fabric", fabric.to_string()), ("name", key.name.clone())];
+        let mut rows = self.listed(spec, filters).await?;
+        rows.retain(|found| found.is_of(fabric) && found.key() == Some(key));
+        Ok(rows)
+    }
+
+    /// Every row of a kind in this fabric, ordered by id: complete, or an error.
+    pub async fn list(&self, fabric: &FabricName, kind: &Kind) -> Result<Vec<Found>, Error> {
+        let spec = self.spec(kind)?;
+        let mut rows = self.listed(spec, vec![("fabric", fabric.to_string())]).await?;
+        rows.retain(|found| found.is_of(fabric));
+        Ok(rows)
+    }
+
+    /// The rows that a listing with these filters gives; at least those that match.
+    pub(super) async fn listed(
+        &self,
+        spec: &KindSpec,
+        filters: Vec<(&'static str, String)>,
+    ) -> Result<Vec<Found>, Error> {
+        let fabrics = match self.model() {
+            Model::CustomObjects => self.known_fabrics(),
+            Model::Hedgehog => self.fresh_fabrics().await?,
+        };
+        let mut query = self.row_query();
+        if self.model() == Model::CustomObjects {
+            query.extend(filters);
+        }
+        let path = self.path(spec);
+        let wires = self.http.list(&path, &query).await?;
+        wires.iter().map(|wire| self.parse(spec, id_of(&self.http, &path, wire)?, wire, &fabrics)).collect()
+    }
+
+    /// One row, with its fabric's name looked up again when the id is new to us.
+    pub(super) async fn found(&self, spec: &KindSpec, id: u64, wire: &Map<String, Value>) -> Result<Found, Error> {
+        let mut fabrics = self.known_fabrics();
+        if self.model() == Model::Hedgehog && rows::unknown_fabric(wire, &fabrics) {
+            fabrics = self.fresh_fabrics().await?;
+        }
+        self.parse(spec, id, wire, &fabrics)
+    }
+
+    fn parse(
+        &self,
+        spec: &KindSpec,
+        id: u64,
+        wire: &Map<String, Value>,
+        fabrics: &BTreeMap<u64, String>,
+    ) -> Result<Found, Error> {
+        rows::parse(spec, id, wire, fabrics).map_err(|MissingField(field)| {
+            let endpoint = self.http.shown(&self.path(spec));
+            self.http.no_endpoint(
+                &format!("field `{field}` at {endpoint}"),
+                "run `fgd-sync setup netbox`, or give the token's user permission to view it".to_owned(),
+            )
+        })
+    }
+
+    /// Asks an endpoint for one row, to know that it works.
+    pub(super) async fn control_read(&self, spec: &KindSpec) -> Result<(), Error> {
+        let mut query = self.row_query();
+        query.extend([("ordering", "id".to_owned()), ("limit", "1".to_owned())]);
+        self.http.get_present(&self.path(spec), &query).await.map(|_| ())
+    }
+}
+
+fn id_of(http: &Http, path: &str, wire: &Map<String, Value>) -> Result<u64, Error> {
+    let id = wire.get("id").and_then(Value::as_u64);
+    id.ok_or_else(|| http.unexpected(&format!("GET {}", http.shown(path)), "a row without an id".to_owned()))
+}
