@@ -34,3 +34,4 @@ pub mod ledger;
 pub mod netbox;
 pub mod plan;
 pub mod repo;
+pub mod webhook;
