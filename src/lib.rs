@@ -34,4 +34,5 @@ pub mod ledger;
 pub mod netbox;
 pub mod plan;
 pub mod repo;
+pub mod run;
 pub mod webhook;

@@ -1,0 +1,194 @@
+//! One batch from claim to settlement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::change::Change;
+use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::names::{FabricName, Oid};
+use crate::domain::report::{Item, Outcome};
+use crate::ledger::types::{Advance, Claim, Part, PartOutcome, Settlement};
+use crate::plan::message::commit_message;
+use crate::plan::{FabricPlan, plan_fabric};
+use crate::repo::{self, Repository};
+
+use super::apply::{Applied, write_netbox};
+use super::failure::{Failure, error};
+use super::gather::gather;
+use super::{Runner, report};
+
+/// How often a run plans again because the world moved, before it gives the batch back.
+const MAX_PLANS: usize = 8;
+
+/// Works on the batch until it is settled or somebody else must go on.
+pub async fn until_settled(runner: &Runner, claim: &Claim) -> Settlement {
+    let mut last = None;
+    for _ in 0..MAX_PLANS {
+        match once(runner, claim).await {
+            Ok(settlement) => return settlement,
+            Err(Failure::Conflict(moved)) => {
+                tracing::info!(target.name = %claim.proof.target(), run.id = %claim.run, reason = %moved.message, "planning again");
+                last = Some(Failure::Conflict(moved));
+            }
+            Err(failure) => return all_parts(claim, &failure),
+        }
+    }
+    let failure = last.unwrap_or_else(|| Failure::Transient(error("not_tried", "nothing was tried", "")));
+    all_parts(claim, &failure)
+}
+
+fn all_parts(claim: &Claim, failure: &Failure) -> Settlement {
+    log_failure(claim, None, failure);
+    let parts = claim.parts.iter().map(|part| (part.fabric.clone(), failure.clone().into_outcome())).collect();
+    Settlement { parts, head: None }
+}
+
+fn log_failure(claim: &Claim, fabric: Option<&FabricName>, failure: &Failure) {
+    let problem = failure.error();
+    tracing::warn!(
+        target.name = %claim.proof.target(),
+        run.id = %claim.run,
+        fabric = fabric.map_or("", FabricName::as_str),
+        code = %problem.code,
+        remedy = %problem.remedy,
+        "{}",
+        problem.message
+    );
+}
+
+/// One fabric's share of a run that is ready to be committed.
+struct Ready<'a> {
+    part: &'a Part,
+    applied: Applied,
+}
+
+async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
+    let target = claim.proof.target();
+    let repository = runner.repository(target)?;
+    let head = repository.head(&target.branch).await?;
+
+    let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
+    let mut ready: Vec<Ready<'_>> = Vec::new();
+    for part in &claim.parts {
+        match prepare(runner, claim, part, head.as_ref()).await {
+            Ok(Prepared::Ready(share)) => ready.push(*share),
+            Ok(Prepared::Planned(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
+            Err(moved @ Failure::Conflict(_)) => return Err(moved),
+            Err(failure) => {
+                // One fabric's trouble is its own: the others of the target go on.
+                log_failure(claim, Some(&part.fabric), &failure);
+                outcomes.push((part.fabric.clone(), failure.into_outcome()));
+            }
+        }
+    }
+
+    let commit = commit(runner, claim, repository.as_ref(), head.as_ref(), &ready).await?;
+    for share in &ready {
+        runner.ledger.advance(&claim.proof, &share.part.fabric, &remembered(share)).await?;
+        let report = report::of(claim, &share.part.fabric, head.as_ref(), commit.as_ref(), &share.applied);
+        let held = report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
+        outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
+    }
+    Ok(Settlement { parts: outcomes, head: commit.or(head) })
+}
+
+enum Prepared<'a> {
+    Ready(Box<Ready<'a>>),
+    /// A dry run: planned, reported, nothing applied.
+    Planned(PartOutcome),
+}
+
+async fn prepare<'a>(
+    runner: &Runner,
+    claim: &Claim,
+    part: &'a Part,
+    head: Option<&Oid>,
+) -> Result<Prepared<'a>, Failure> {
+    let fabric = runner.fabric(&part.fabric)?;
+    let gathered = gather(runner, part, head).await?;
+    if part.changes.iter().all(|change| *change == Change::DryRun) {
+        let plan = plan_fabric(&gathered.sides, &fabric.policy);
+        let report = report::of_dry_run(claim, &part.fabric, head, &plan);
+        return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
+    }
+    let asked_by = format!(
+        "fgd-sync: asked for by {} of {} (run {})",
+        head.map_or("an empty branch".to_owned(), |head| format!("commit {head}")),
+        fabric.target,
+        claim.run
+    );
+    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).await?;
+    Ok(Prepared::Ready(Box::new(Ready { part, applied })))
+}
+
+/// Puts every fabric's edits into one commit; `None` when there is nothing to commit.
+async fn commit(
+    runner: &Runner,
+    claim: &Claim,
+    repository: &dyn Repository,
+    head: Option<&Oid>,
+    ready: &[Ready<'_>],
+) -> Result<Option<Oid>, Failure> {
+    let edits: Edits = ready.iter().flat_map(|share| share.applied.plan.edits.clone()).collect();
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    let plans: Vec<(FabricName, &FabricPlan)> =
+        ready.iter().map(|share| (share.part.fabric.clone(), &share.applied.plan)).collect();
+    let message: CommitMessage = commit_message(&claim.run, &plans, &runner.people);
+    let branch = &claim.proof.target().branch;
+    match repository.commit(&claim.proof, head, &edits, &message).await {
+        Ok(oid) => Ok(Some(oid)),
+        // The server may have taken it: its trailer tells, before anything is tried again.
+        Err(uncertain @ repo::Error::Uncertain { .. }) => match repository.find_run(branch, head, &claim.run).await? {
+            Some(oid) => Ok(Some(oid)),
+            None => Err(uncertain.into()),
+        },
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+/// What the ledger keeps of a fabric's share once its edits are in the head.
+fn remembered(share: &Ready<'_>) -> Advance {
+    let Applied { gathered, plan, lost, .. } = &share.applied;
+    let held_now: BTreeMap<_, _> = plan
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Object { key, outcome: Outcome::Held { reason } } => Some((key.clone(), reason.clone())),
+            Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+        })
+        .collect();
+    let keys = &gathered.sides.keys;
+    let held = keys.keys().map(|key| (key.clone(), held_now.get(key).or_else(|| lost.get(key)).cloned())).collect();
+    let deleted = plan
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Object { key, outcome: Outcome::GitDeleted } => Some(key.clone()),
+            Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+        })
+        .collect();
+    // Guarded keys that this run did not look at stay guarded.
+    let unseen = gathered.memory.guarded.iter().filter(|key| !keys.contains_key(key)).cloned();
+    let guarded: BTreeSet<_> = plan.guarded.iter().cloned().chain(unseen).collect();
+    let forget = gathered
+        .memory
+        .remembered
+        .keys()
+        .filter(|document| {
+            let still = gathered.sides.tree.get(&document.path).is_some_and(|entry| entry.blob == document.blob);
+            !still || plan.edits.contains_key(&document.path)
+        })
+        .cloned()
+        .collect();
+    Advance {
+        base: plan.base.clone(),
+        intents: Vec::new(),
+        remember: plan.remember.clone(),
+        forget,
+        held,
+        deleted,
+        guarded: Some(guarded),
+        adopted: gathered.memory.adopt,
+    }
+}

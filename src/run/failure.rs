@@ -1,0 +1,151 @@
+//! The one mapping from what went wrong to what happens next.
+
+use std::time::Duration;
+
+use crate::domain::lease::LeaseLost;
+use crate::ledger::types::{JobError, PartOutcome};
+use crate::{ledger, netbox, repo};
+
+/// What a failure means for the work it stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// May go away by itself: tried again after a back-off, dead letter in the end.
+    Transient(JobError),
+    /// The server said when to come back.
+    WaitUntil { after: Duration, error: JobError },
+    /// The world moved under the plan: gather and plan again at once.
+    Conflict(JobError),
+    /// A person, or a new input, must change something first.
+    Stalled(JobError),
+}
+
+impl Failure {
+    /// The settings no longer name what accepted work needs.
+    pub fn not_configured(what: &str, name: &str) -> Self {
+        Self::Stalled(error(
+            "not_configured",
+            format!("the settings have no {what} named `{name}`, but work for it was accepted earlier"),
+            "put it back into the settings, or cancel the job",
+        ))
+    }
+
+    /// The outcome of a part that ends with this failure.
+    pub fn into_outcome(self) -> PartOutcome {
+        match self {
+            Self::Transient(error) | Self::Conflict(error) => PartOutcome::Transient { error },
+            Self::WaitUntil { after, error } => PartOutcome::WaitUntil { after, error },
+            Self::Stalled(error) => PartOutcome::Stalled { error },
+        }
+    }
+
+    /// What is wrong, for logs and the job.
+    pub fn error(&self) -> &JobError {
+        match self {
+            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) => error,
+            Self::WaitUntil { error, .. } => error,
+        }
+    }
+}
+
+/// A job's error.
+pub fn error(code: &str, message: impl Into<String>, remedy: &str) -> JobError {
+    JobError { code: code.to_owned(), message: message.into(), remedy: remedy.to_owned() }
+}
+
+fn wait_or_retry(after: Option<Duration>, error: JobError) -> Failure {
+    match after {
+        Some(after) => Failure::WaitUntil { after, error },
+        None => Failure::Transient(error),
+    }
+}
+
+impl From<repo::Error> for Failure {
+    fn from(failed: repo::Error) -> Self {
+        use repo::Error as E;
+        let message = failed.to_string();
+        match failed {
+            E::HeadMoved { .. } => {
+                Self::Conflict(error("head_moved", message, "nothing: the run plans again on the new head"))
+            }
+            E::Uncertain { .. } => Self::Transient(error(
+                "push_uncertain",
+                message,
+                "nothing: the next attempt looks for the commit before it pushes again",
+            )),
+            E::Refused { .. } => Self::Stalled(error(
+                "push_refused",
+                message,
+                "let the service's account push to this branch, or point the fabric at a branch it may push to",
+            )),
+            E::Denied { .. } => Self::Stalled(error(
+                "git_denied",
+                message,
+                "check the repository's credentials in the settings and what they may do",
+            )),
+            E::NotFound { .. } => Self::Stalled(error(
+                "git_not_found",
+                message,
+                "check the repository's url in the settings, and that its credentials may see it",
+            )),
+            E::Unavailable { after, .. } => wait_or_retry(
+                after,
+                error("git_unavailable", message, "nothing if it passes; else check the Git server and the network"),
+            ),
+            E::Missing { .. } => {
+                Self::Transient(error("git_object_missing", message, "nothing: the cache is built again"))
+            }
+            E::Local { .. } => Self::Transient(error(
+                "local_trouble",
+                message,
+                "check the service's disk space, permissions and its git program",
+            )),
+            E::Lease(lost) => lost.into(),
+        }
+    }
+}
+
+impl From<netbox::Error> for Failure {
+    fn from(failed: netbox::Error) -> Self {
+        use netbox::Error as E;
+        let message = failed.to_string();
+        match failed {
+            E::Unavailable { after, .. } => wait_or_retry(
+                after,
+                error("netbox_unavailable", message, "nothing if it passes; else check NetBox and the network"),
+            ),
+            E::Denied { .. } => Self::Stalled(error(
+                "netbox_denied",
+                message,
+                "check the NetBox token in the settings and its user's permissions",
+            )),
+            E::NoEndpoint { .. } => Self::Stalled(error(
+                "netbox_not_set_up",
+                message,
+                "run `fgd-sync setup netbox`, or correct the NetBox's `model` in the settings",
+            )),
+            E::Unexpected { .. } => Self::Transient(error(
+                "netbox_unexpected",
+                message,
+                "check that the NetBox url leads to NetBox itself and not to a proxy's page",
+            )),
+            E::Settings { .. } => Self::Stalled(error(
+                "netbox_settings",
+                message,
+                "correct the NetBox's url, token file, CA file or proxy in the settings",
+            )),
+            E::Lease(lost) => lost.into(),
+        }
+    }
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(failed: ledger::Error) -> Self {
+        Self::Transient(error("ledger_unavailable", failed.to_string(), "check Redis"))
+    }
+}
+
+impl From<LeaseLost> for Failure {
+    fn from(lost: LeaseLost) -> Self {
+        Self::Transient(error("lease_lost", lost.to_string(), "nothing: whoever holds the lease now goes on"))
+    }
+}

@@ -1,0 +1,200 @@
+//! The three sides of every key in scope, read for one run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::change::Change;
+use crate::domain::key::{Key, ObjectId};
+use crate::domain::kind::Catalogue;
+use crate::domain::names::Oid;
+use crate::domain::policy::Fabric;
+use crate::ledger::types::{FabricMemory, Part};
+use crate::netbox::Client;
+use crate::plan::layout::{MarkerState, read_marker};
+use crate::plan::managed::{ManagedFile, read_document};
+use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
+use crate::repo::Repository;
+
+use super::failure::{Failure, error};
+use super::netbox_side::{Dirty, Scope, dirty_rows};
+use super::{Runner, git_side, netbox_side};
+
+/// The sides of one fabric, with what the ledger remembered of it when they were read.
+pub struct Gathered {
+    pub sides: Sides,
+    pub memory: FabricMemory,
+}
+
+/// Reads base, Git and NetBox for everything that the part's changes, the head and the raw area put into scope.
+pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<Gathered, Failure> {
+    let fabric = runner.fabric(&part.fabric)?;
+    let repository = runner.repository(&fabric.target)?;
+    let client = runner.netbox(&fabric.netbox)?;
+    let memory = runner.ledger.memory(&fabric.name).await?;
+
+    let git = git_side::read(repository.as_ref(), fabric, head, &memory).await?;
+    let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
+    let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
+    let fabric_missing = fabric_missing(runner, fabric, client).await?;
+
+    let asked = part.changes.iter().any(|change| matches!(change, Change::Everything | Change::DryRun));
+    let dirty = dirty_rows(fabric, &part.changes);
+    let scope = Scope {
+        everything: asked || !known || memory.base.is_empty(),
+        keys: keys_named_by_git(&git, &memory),
+        dirty: &dirty,
+    };
+    let rows = netbox_side::read(client, fabric, &memory, &scope).await?;
+
+    let mut keys = assemble(&memory, &git.keys, rows, &dirty);
+    load_needed_files(repository, &memory, &mut keys).await?;
+    let other_paths = memory
+        .base
+        .iter()
+        .filter(|(key, _)| !keys.contains_key(key))
+        .filter_map(|(key, base)| Some((base.git.as_ref()?.path.clone(), key.clone())))
+        .collect();
+    let sides = Sides {
+        fabric: fabric.name.clone(),
+        directory: fabric.directory.clone(),
+        ledger: runner.ledger.id().clone(),
+        head: head.cloned(),
+        tree: git.tree,
+        own_files: git.own_files,
+        keys,
+        other_paths,
+        broken: git.broken,
+        raw: git.raw,
+        remembered: memory.remembered.clone(),
+        fabric_missing,
+        deletions: DeletionWindow {
+            recent: memory.recent_deletions,
+            objects: memory.base.len() as u64,
+            confirmed: memory.confirmed.clone(),
+        },
+    };
+    Ok(Gathered { sides, memory })
+}
+
+/// Whether the directory is ours already; an error when it is another ledger's and nobody said to adopt it.
+fn check_marker(
+    runner: &Runner,
+    fabric: &Fabric,
+    memory: &FabricMemory,
+    marker: Option<&[u8]>,
+) -> Result<bool, Failure> {
+    match marker.map(read_marker) {
+        None | Some(MarkerState::NoLedger) => Ok(false),
+        Some(MarkerState::Broken(reason)) => Err(Failure::Stalled(error(
+            "broken_marker",
+            format!("the marker of `{}` in {} cannot be read: {}", fabric.directory, fabric.target, reason.message),
+            "correct .hnp/manifest.yaml, or delete it: a new one is written",
+        ))),
+        Some(MarkerState::Named(marker)) if marker.ledger == *runner.ledger.id() => Ok(true),
+        Some(MarkerState::Named(_)) if memory.adopt => Ok(false),
+        Some(MarkerState::Named(marker)) => Err(Failure::Stalled(error(
+            "other_ledger",
+            format!(
+                "the directory `{}` of {} belongs to the ledger {}, and this is {}: two ledgers must not write one directory",
+                fabric.directory,
+                fabric.target,
+                marker.ledger,
+                runner.ledger.id()
+            ),
+            "if the other ledger is gone for good, POST /api/v1/fabrics/{name}/adopt; else stop one of the two services",
+        ))),
+    }
+}
+
+/// Asks NetBox for its fabrics, where it has such a thing, and remembers their ids for the receiver.
+async fn fabric_missing(runner: &Runner, fabric: &Fabric, client: &Client) -> Result<bool, Failure> {
+    let Some(fabrics) = client.fabrics().await? else {
+        return Ok(false);
+    };
+    runner.ledger.learn_fabrics(&fabric.netbox, &fabrics).await?;
+    Ok(!fabrics.values().any(|name| name == fabric.name.as_str()))
+}
+
+/// Keys that need their row although no delivery named it: changed, missing or broken files, raw documents, intents,
+/// and deletions that a person has confirmed.
+fn keys_named_by_git(git: &git_side::GitSides, memory: &FabricMemory) -> BTreeSet<Key> {
+    let changed = git.keys.iter().filter(|(_, side)| !matches!(side, GitSide::AsBase)).map(|(key, _)| key);
+    let raw = git.raw.iter().flat_map(|file| &file.documents).filter_map(|document| match &document.content {
+        RawContent::Document(document) => Some(&document.key),
+        RawContent::Unmanaged(_) | RawContent::Rejected { .. } | RawContent::Held(_) => None,
+    });
+    changed.chain(raw).chain(memory.intents.keys()).chain(&memory.confirmed).cloned().collect()
+}
+
+fn assemble(
+    memory: &FabricMemory,
+    git: &BTreeMap<Key, GitSide>,
+    rows: BTreeMap<Key, NetBoxSide>,
+    dirty: &BTreeMap<ObjectId, Dirty>,
+) -> BTreeMap<Key, KeySides> {
+    let said = |key: &Key, id: Option<u64>| dirty.get(&ObjectId { kind: key.kind.clone(), id: id? });
+    rows.into_iter()
+        .map(|(key, netbox)| {
+            let base = memory.base.get(&key).cloned();
+            let old = base.as_ref().and_then(|base| base.netbox.as_ref()).map(|netbox| netbox.id);
+            let now = match &netbox {
+                NetBoxSide::Row(row) => Some(row.id),
+                _ => None,
+            };
+            let deliveries: Vec<&Dirty> = [said(&key, old), said(&key, now)].into_iter().flatten().collect();
+            let sides = KeySides {
+                git: git.get(&key).cloned().unwrap_or_default(),
+                intent: memory.intents.get(&key).cloned(),
+                changed_by: deliveries.iter().flat_map(|dirty| dirty.users.clone()).collect(),
+                cascade: deliveries.iter().any(|dirty| dirty.cascade),
+                base,
+                netbox,
+                ..KeySides::default()
+            };
+            (key, sides)
+        })
+        .collect()
+}
+
+/// Downloads the files that base knows but whose content the plan needs: their row changed, was renamed, or is to be
+/// written from them.
+async fn load_needed_files(
+    repository: &Arc<dyn Repository>,
+    memory: &FabricMemory,
+    keys: &mut BTreeMap<Key, KeySides>,
+) -> Result<(), Failure> {
+    let renamed: BTreeSet<ObjectId> = keys
+        .values()
+        .filter_map(|sides| match &sides.netbox {
+            NetBoxSide::Row(row) => Some(row.object()),
+            _ => None,
+        })
+        .collect();
+    let needs = |key: &Key, sides: &KeySides| {
+        let base = memory.base.get(key).and_then(|base| base.netbox.as_ref());
+        match &sides.netbox {
+            NetBoxSide::Row(row) => {
+                base.is_none_or(|base| base.digest != row.shared.digest()) || sides.intent.is_some()
+            }
+            _ => base.is_some_and(|base| renamed.contains(&ObjectId { kind: key.kind.clone(), id: base.id })),
+        }
+    };
+    let wanted: Vec<(Key, Oid)> = keys
+        .iter()
+        .filter(|(key, sides)| matches!(sides.git, GitSide::AsBase) && needs(key, sides))
+        .filter_map(|(key, _)| Some((key.clone(), memory.base.get(key)?.git.as_ref()?.blob.clone())))
+        .collect();
+    let blobs: BTreeSet<Oid> = wanted.iter().map(|(_, blob)| blob.clone()).collect();
+    let contents = repository.read(&blobs.into_iter().collect::<Vec<_>>()).await?;
+    for (key, blob) in wanted {
+        let (Some(bytes), Some(sides)) = (contents.get(&blob), keys.get_mut(&key)) else { continue };
+        let Some(path) = memory.base.get(&key).and_then(|base| base.git.as_ref()).map(|git| git.path.clone()) else {
+            continue;
+        };
+        // Base was written from a readable file, so a blob that cannot be read is left `AsBase`: nothing depends on it.
+        if let ManagedFile::Document(document) = read_document(Catalogue::hedgehog(), bytes) {
+            sides.git = GitSide::File { path, blob, document: Box::new(document), bytes: bytes.clone() };
+        }
+    }
+    Ok(())
+}

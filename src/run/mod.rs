@@ -1,0 +1,77 @@
+//! A run: gather the three sides, plan, apply, settle. The only place where planning meets the world.
+
+mod apply;
+mod attempt;
+mod failure;
+mod gather;
+mod git_side;
+mod netbox_side;
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::change::Change;
+use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
+use crate::domain::policy::Fabric;
+use crate::ledger::Ledger;
+use crate::ledger::types::{Accept, Claim, Origin, Settlement};
+use crate::netbox;
+use crate::plan::message::People;
+use crate::repo::Repository;
+
+pub use failure::Failure;
+
+/// Everything a run needs: the ledger, the two clients, and what the settings say of each fabric.
+pub struct Runner {
+    pub ledger: Ledger,
+    pub repositories: BTreeMap<RepoName, Arc<dyn Repository>>,
+    pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
+    pub fabrics: BTreeMap<FabricName, Fabric>,
+    /// How commits name NetBox users and the service.
+    pub people: People,
+}
+
+impl Runner {
+    /// Carries one batch as far as it goes; every part of it gets an outcome. Nothing is settled here.
+    pub async fn carry(&self, claim: &Claim) -> Settlement {
+        attempt::until_settled(self, claim).await
+    }
+
+    /// Asks the target's server for its head and records a job when it is not the one last dealt with.
+    ///
+    /// Safe to repeat. Returns the new head; `None` when nothing moved or the branch does not exist.
+    pub async fn poll_head(&self, target: &Target) -> Result<Option<Oid>, Failure> {
+        let head = self.repository(target)?.head(&target.branch).await?;
+        if head == self.ledger.head(target).await? {
+            return Ok(None);
+        }
+        let changes = self
+            .fabrics
+            .values()
+            .filter(|fabric| fabric.target == *target)
+            .map(|fabric| (fabric.name.clone(), target.clone(), Change::GitMoved))
+            .collect();
+        let moved = Accept {
+            origin: Origin::Schedule { what: format!("the head of {target} moved") },
+            // The same head found twice before a run has dealt with it is one job.
+            dedupe: head.as_ref().map(|head| format!("poll:{target}:{head}")),
+            changes,
+            at_once: true,
+        };
+        self.ledger.accept(&moved).await?;
+        Ok(head)
+    }
+
+    fn repository(&self, target: &Target) -> Result<&Arc<dyn Repository>, Failure> {
+        self.repositories.get(&target.repo).ok_or_else(|| Failure::not_configured("repository", target.repo.as_str()))
+    }
+
+    fn fabric(&self, name: &FabricName) -> Result<&Fabric, Failure> {
+        self.fabrics.get(name).ok_or_else(|| Failure::not_configured("fabric", name.as_str()))
+    }
+
+    fn netbox(&self, name: &NetBoxName) -> Result<&Arc<netbox::Client>, Failure> {
+        self.netboxes.get(name).ok_or_else(|| Failure::not_configured("netbox", name.as_str()))
+    }
+}

@@ -1,0 +1,136 @@
+//! What a run tells the ledger of one fabric.
+
+use crate::domain::change::Change;
+use crate::domain::fate::Fate;
+use crate::domain::key::Key;
+use crate::domain::names::{FabricName, Oid};
+use crate::domain::report::{Counts, FabricReport, Item, MAX_ITEMS, Outcome};
+use crate::ledger::types::{Claim, FabricMemory, Part};
+use crate::plan::{FabricPlan, NetBoxWrite};
+
+use super::apply::Applied;
+
+/// The report of a run that was applied.
+pub fn of(
+    claim: &Claim,
+    fabric: &FabricName,
+    head: Option<&Oid>,
+    commit: Option<&Oid>,
+    applied: &Applied,
+) -> FabricReport {
+    let Applied { plan, written, lost, .. } = applied;
+    let items: Vec<Item> = plan
+        .items
+        .iter()
+        .map(|item| match item {
+            Item::Object { key, .. } if lost.contains_key(key) => {
+                Item::Object { key: key.clone(), outcome: Outcome::Held { reason: lost[key].clone() } }
+            }
+            // The last plan sees both sides agree; what NetBox was told on the way is what happened.
+            Item::Object { key, outcome: Outcome::Unchanged } if written.contains_key(key) => {
+                Item::Object { key: key.clone(), outcome: written[key].clone() }
+            }
+            item => item.clone(),
+        })
+        .collect();
+    let mut counts = counts(&items);
+    for outcome in written.values() {
+        match outcome {
+            Outcome::NetboxCreated => counts.netbox_created += 1,
+            Outcome::NetboxUpdated => counts.netbox_updated += 1,
+            Outcome::NetboxDeleted => counts.netbox_deleted += 1,
+            Outcome::Unchanged
+            | Outcome::GitCreated
+            | Outcome::GitUpdated
+            | Outcome::GitDeleted
+            | Outcome::Held { .. } => {}
+        }
+    }
+    FabricReport {
+        commit: commit.filter(|_| !plan.edits.is_empty()).cloned(),
+        counts,
+        items: bounded(items),
+        dry_run: false,
+        ..frame(claim, fabric, head)
+    }
+}
+
+/// The report of a plan that was not applied.
+pub fn of_dry_run(claim: &Claim, fabric: &FabricName, head: Option<&Oid>, plan: &FabricPlan) -> FabricReport {
+    let mut counts = counts(&plan.items);
+    for write in &plan.netbox {
+        match write {
+            NetBoxWrite::Create { .. } => counts.netbox_created += 1,
+            NetBoxWrite::Update { .. } => counts.netbox_updated += 1,
+            NetBoxWrite::Delete { .. } => counts.netbox_deleted += 1,
+        }
+    }
+    FabricReport { counts, items: bounded(plan.items.clone()), dry_run: true, ..frame(claim, fabric, head) }
+}
+
+/// Whether something that the part asked about waits for a person.
+///
+/// A run looks at everything that stands out in its fabric, so an old conflict would otherwise mark every later job.
+pub fn needs_a_person(report: &FabricReport, part: &Part, memory: &FabricMemory) -> bool {
+    if part.changes.iter().any(|change| !matches!(change, Change::Object { .. })) {
+        return report.counts.held > 0;
+    }
+    report.items.iter().any(|item| match item {
+        Item::Object { key, outcome: Outcome::Held { reason } } => {
+            let known = memory.held.get(key).is_some_and(|before| before.code == reason.code);
+            !known || names(part, memory, key)
+        }
+        Item::Object { .. } | Item::Document { .. } | Item::File { .. } => false,
+    })
+}
+
+fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
+    let row = memory.base.get(key).and_then(|base| base.netbox.as_ref()).map(|netbox| netbox.id);
+    part.changes.iter().any(|change| match change {
+        Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
+        Change::GitMoved | Change::Everything | Change::DryRun => false,
+    })
+}
+
+fn frame(claim: &Claim, fabric: &FabricName, head: Option<&Oid>) -> FabricReport {
+    FabricReport {
+        run: claim.run.clone(),
+        fabric: fabric.clone(),
+        closed_because: claim.closed_because,
+        dry_run: false,
+        planned_on: head.cloned(),
+        commit: None,
+        counts: Counts::default(),
+        items: Vec::new(),
+    }
+}
+
+/// Counts what the items say; NetBox's writes are counted from what was sent.
+fn counts(items: &[Item]) -> Counts {
+    let mut counts = Counts::default();
+    for item in items {
+        let counter = match item {
+            Item::Object { outcome, .. } => match outcome {
+                Outcome::Unchanged => &mut counts.unchanged,
+                Outcome::GitCreated | Outcome::GitUpdated => &mut counts.git_written,
+                Outcome::GitDeleted => &mut counts.git_deleted,
+                Outcome::NetboxCreated | Outcome::NetboxUpdated | Outcome::NetboxDeleted => continue,
+                Outcome::Held { .. } => &mut counts.held,
+            },
+            Item::Document { fate, .. } => match fate {
+                Fate::Ingested { .. } => &mut counts.ingested,
+                Fate::Unmanaged { .. } => &mut counts.unmanaged,
+                Fate::Rejected { .. } => &mut counts.rejected,
+                Fate::Held { .. } | Fate::Pending { .. } => &mut counts.held,
+            },
+            Item::File { .. } => &mut counts.held,
+        };
+        *counter += 1;
+    }
+    counts
+}
+
+fn bounded(mut items: Vec<Item>) -> Vec<Item> {
+    items.truncate(MAX_ITEMS);
+    items
+}
