@@ -33,6 +33,7 @@ pub mod domain;
 pub mod ledger;
 pub mod netbox;
 pub mod plan;
+pub mod queue;
 pub mod repo;
 pub mod run;
 pub mod webhook;

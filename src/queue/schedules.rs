@@ -1,0 +1,95 @@
+//! What happens without any delivery: polling the heads, and comparing everything now and then.
+//!
+//! The ledger gives each turn to one replica only, so more replicas do not mean more polling.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::change::Change;
+use crate::domain::names::{FabricName, Target};
+use crate::domain::policy::Fabric;
+use crate::ledger::types::{Accept, Origin};
+use crate::ledger::{self, Ledger};
+use crate::run::Runner;
+
+/// How often the schedules look whether it is somebody's turn; a turn is late by at most this.
+const TICK: Duration = Duration::from_secs(5);
+
+/// The two periods.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedules {
+    pub poll_head: Duration,
+    pub full_comparison: Duration,
+}
+
+/// Takes turns until `shutdown`. A failure is logged, and the next turn tries again.
+pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
+    tokio::pin!(shutdown);
+    loop {
+        if turn(&runner, schedules).await {
+            wake.notify_one();
+        }
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+/// Does everything that is due now; true when work was recorded.
+pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
+    let mut recorded = false;
+    let targets: BTreeSet<&Target> = runner.fabrics.values().map(|fabric| &fabric.target).collect();
+    for target in targets {
+        recorded |= poll(runner, target, schedules.poll_head).await;
+    }
+    for fabric in runner.fabrics.values() {
+        match compare(&runner.ledger, fabric, schedules.full_comparison).await {
+            Ok(due) => recorded |= due,
+            Err(failed) => {
+                tracing::warn!(fabric = %fabric.name, error = %failed, "the full comparison could not be recorded");
+            }
+        }
+    }
+    recorded
+}
+
+async fn poll(runner: &Runner, target: &Target, period: Duration) -> bool {
+    match runner.ledger.take_turn(&format!("poll:{target}"), period).await {
+        Ok(true) => {}
+        Ok(false) => return false,
+        Err(failed) => {
+            tracing::warn!(target.name = %target, error = %failed, "the poll's turn could not be taken");
+            return false;
+        }
+    }
+    match runner.poll_head(target).await {
+        Ok(moved) => moved.is_some(),
+        Err(failure) => {
+            let problem = failure.error();
+            tracing::warn!(target.name = %target, code = %problem.code, remedy = %problem.remedy, "{}", problem.message);
+            false
+        }
+    }
+}
+
+async fn compare(ledger: &Ledger, fabric: &Fabric, period: Duration) -> Result<bool, ledger::Error> {
+    if !ledger.take_turn(&format!("full:{}", fabric.name), period).await? {
+        return Ok(false);
+    }
+    ledger.accept(&full_comparison(&fabric.name, &fabric.target)).await?;
+    Ok(true)
+}
+
+fn full_comparison(fabric: &FabricName, target: &Target) -> Accept {
+    Accept {
+        origin: Origin::Schedule { what: "full comparison".to_owned() },
+        dedupe: None,
+        changes: vec![(fabric.clone(), target.clone(), Change::Everything)],
+        at_once: true,
+    }
+}
