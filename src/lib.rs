@@ -30,6 +30,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod ledger;
 pub mod netbox;
 pub mod plan;

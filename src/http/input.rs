@@ -1,0 +1,108 @@
+//! What callers of the API send beside the path: strict, so that a misspelt word is told instead of overlooked.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use bytes::BytesMut;
+use futures::StreamExt;
+use futures::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::names::JobId;
+
+use super::problem::Problem;
+
+/// Largest body of an API request; they hold a few fields.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Query parameters; `T` denies unknown fields and takes its values as texts, which the handler reads by name.
+pub(super) struct Query<T>(pub T);
+
+/// The query of a route without parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = web::Query::<T>::from_query(request.query_string());
+        ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
+            let detail = match &error {
+                actix_web::error::QueryPayloadError::Deserialize(error) => format!("the query is wrong: {error}"),
+                other => format!("the query is wrong: {other}"),
+            };
+            Problem::bad_request("bad_query", detail, "Compare the request with openapi.json.")
+        }))
+    }
+}
+
+/// A JSON body; none at all is `T`'s default.
+pub(super) struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json =
+            request.content_type().is_empty() || request.content_type().eq_ignore_ascii_case("application/json");
+        let payload = payload.take();
+        Box::pin(async move {
+            let body = read(payload).await?;
+            if body.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Self(T::default()));
+            }
+            if !is_json {
+                return Err(not_json());
+            }
+            serde_json::from_slice(&body).map(Self).map_err(|error| {
+                let detail = format!("the body is wrong: {error}");
+                Problem::bad_request("bad_body", detail, "Compare the request with openapi.json.")
+            })
+        })
+    }
+}
+
+async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::bad_request("broken_body", format!("the body broke off: {error}"), "Send the request again.")
+        })?;
+        if body.len() + chunk.len() > MAX_BODY {
+            let detail = format!("the body is larger than {MAX_BODY} bytes");
+            let remedy = "Send only the fields that openapi.json names.";
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, remedy));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn not_json() -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Problem::new(status, "not_json", "the body is not application/json", "Send `Content-Type: application/json`.")
+}
+
+/// Reads a job's id; `None` for what cannot be one.
+pub(super) fn job_id(text: &str) -> Option<JobId> {
+    ulid::Ulid::from_string(text).ok().map(|id| JobId::new(id.to_string()))
+}
+
+/// A bad value of one query parameter.
+pub(super) fn bad_parameter(name: &str, wants: &str) -> Problem {
+    Problem::bad_request("bad_query", format!("the parameter `{name}` is not {wants}"), "Compare it with openapi.json.")
+}
+
+/// A page size from 1 to `most`; `standard` when not given.
+pub(super) fn limit(text: Option<&str>, standard: usize, most: usize) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(standard) };
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| bad_parameter("limit", &format!("a number from 1 to {most}")))
+}

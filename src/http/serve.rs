@@ -1,0 +1,103 @@
+//! The server: build, then run on a listener that the caller has bound.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpRequest, HttpServer, ResponseError, web};
+use utoipa::openapi::PathItem;
+use utoipa_actix_web::AppExt;
+
+use super::openapi::{openapi, routes};
+use super::problem::{Header, Problem};
+use super::{HttpState, access};
+
+/// Longest time that requests may take to end once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Threads that answer requests; each does tens of thousands a second.
+const THREADS: usize = 2;
+
+/// Connections of one thread at a time; each may hold a body of the largest size while it arrives.
+const CONNECTIONS: usize = 1_000;
+
+/// The application with all routes, for a server or a test.
+pub fn app(
+    state: HttpState,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let known = web::Data::new(KnownPaths::new());
+    App::new()
+        .app_data(web::Data::new(state))
+        .app_data(known)
+        .into_utoipa_app()
+        .configure(routes)
+        .into_app()
+        .default_service(web::to(no_route))
+        .wrap(access::security_headers())
+        .wrap(from_fn(access::log))
+}
+
+/// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
+pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(THREADS)
+        .max_connections(CONNECTIONS)
+        .shutdown_timeout(GRACE.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => ended,
+        () = shutdown => {
+            let (ended, ()) = tokio::join!(server, handle.stop(true));
+            ended
+        }
+    }
+}
+
+/// Which methods each path has; tells a wrong method from a wrong path.
+struct KnownPaths(Vec<(ResourceDef, &'static str)>);
+
+impl KnownPaths {
+    fn new() -> Self {
+        let paths = openapi().paths.paths;
+        Self(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))).collect())
+    }
+
+    fn methods(&self, path: &str) -> Option<&'static str> {
+        self.0.iter().find(|(known, _)| known.is_match(path)).map(|(_, methods)| *methods)
+    }
+}
+
+/// There are only these two methods, and no path has both.
+fn methods_of(item: &PathItem) -> &'static str {
+    if item.get.is_some() { "GET" } else { "POST" }
+}
+
+async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> actix_web::HttpResponse {
+    let (method, path) = (request.method(), request.path());
+    let remedy = "Compare the request with openapi.json.";
+    let problem = match known.methods(path) {
+        Some(methods) => {
+            let detail = format!("{path} takes {methods}, not {method}");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail, remedy)
+                .with_header(Header::Allow(methods))
+        }
+        None => Problem::not_found("unknown_path", format!("there is nothing at {path}"), remedy),
+    };
+    problem.error_response()
+}
