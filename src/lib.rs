@@ -28,6 +28,7 @@
 //! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
 //! | [`app`] | the composition root | all |
 
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod http;

@@ -1,0 +1,332 @@
+//! The composition root: settings in, a service out. Build, then ask for the port, then run.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::{Notify, watch};
+
+use crate::config::{self, Access, ObjectModel, SecretError, SecretSource, Settings};
+use crate::domain::names::{NetBoxName, RepoName};
+use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
+use crate::ledger::types::Debounce;
+use crate::ledger::{self, Clock, Connection, Ledger};
+use crate::netbox;
+use crate::netbox::setup::{Effect, SetupOptions, setup};
+use crate::plan::message::People;
+use crate::queue::schedules::{self, Schedules};
+use crate::queue::{self, WorkerOptions};
+use crate::repo::git::{self, Credentials, GitRepository};
+use crate::repo::{self, Repository};
+use crate::run::Runner;
+use crate::webhook;
+
+/// How long running batches may take after the stop was asked for: less than what Kubernetes and systemd grant by default.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// When a stalled fabric is looked at again although nothing new came: what a person mends elsewhere tells us nothing.
+const STALLED_AGAIN: Duration = Duration::from_secs(600);
+
+/// A service that is ready to run: its port is bound, its ledger is open.
+pub struct App {
+    settings: Settings,
+    ledger: Ledger,
+    runner: Arc<Runner>,
+    state: HttpState,
+    wake: Arc<Notify>,
+    listener: TcpListener,
+}
+
+/// Why the service could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the address {address} (setting `listen`) cannot be listened on")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the ledger cannot be opened")]
+    Ledger(#[from] ledger::Error),
+    #[error("the repository `{name}` cannot be used")]
+    Repository { name: RepoName, source: repo::Error },
+    #[error("the repository `{name}` cannot be used: {why}")]
+    Remote { name: RepoName, why: String },
+    #[error("the NetBox `{name}` cannot be used")]
+    NetBox { name: NetBoxName, source: netbox::Error },
+    #[error("the NetBox `{name}` has no webhook secret in the settings, so its deliveries could not be verified")]
+    NoSecret { name: NetBoxName },
+    #[error("the settings have no NetBox named `{name}`")]
+    NoSuchNetBox { name: NetBoxName },
+    #[error("a secret cannot be read")]
+    Secret(#[from] SecretError),
+    #[error("`{address}` is not an address that NetBox can send to")]
+    Receiver { address: String, source: url::ParseError },
+}
+
+/// Why the service stopped before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the HTTP server failed")]
+    Http(#[from] std::io::Error),
+    #[error("the workers failed")]
+    Queue(#[from] queue::Error),
+}
+
+impl App {
+    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let listener = TcpListener::bind(settings.listen)
+            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+        let ledger = Ledger::open(ledger_options(&settings)?, clock).await?;
+        for risk in ledger.durability().await? {
+            tracing::warn!(risk = %risk, "accepted work may be lost");
+        }
+        let runner = Arc::new(Runner {
+            ledger: ledger.clone(),
+            repositories: repositories(&settings)?,
+            netboxes: netboxes(&settings)?,
+            fabrics: settings.fabrics.clone(),
+            people: people(&settings),
+        });
+        let wake = Arc::new(Notify::new());
+        let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone());
+        Ok(Self { settings, ledger, runner, state, wake, listener })
+    }
+
+    /// Where it listens; tells the port when the settings left the choice to the system.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The ledger it works on.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What its workers do with a batch.
+    pub fn runner(&self) -> &Arc<Runner> {
+        &self.runner
+    }
+
+    /// Receives, works and keeps the schedules until `shutdown`; then finishes or returns what it holds.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { settings, ledger, runner, state, wake, listener } = self;
+        let (stop, stopping) = watch::channel(false);
+        let stopped = || {
+            let mut stopping = stopping.clone();
+            async move {
+                // A closed channel means the same.
+                let _ = stopping.wait_for(|stop| *stop).await;
+            }
+        };
+        let address = listener.local_addr()?;
+        let options = WorkerOptions {
+            concurrency: settings.workers.get(),
+            name: format!("{}-{}", address, std::process::id()),
+            grace: GRACE,
+        };
+        let periods =
+            Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
+        tracing::info!(address = %address, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
+        let asked = async {
+            shutdown.await;
+            stop.send_replace(true);
+        };
+        let keeping = schedules::keep(runner.clone(), periods, wake.clone(), stopped());
+        let working = queue::work(ledger.clone(), runner, options, wake, stopped());
+        let serving = http::serve(listener, state, stopped());
+        let all = async { tokio::join!(keeping, working, serving) };
+        tokio::pin!(asked, all);
+        let ((), worked, served) = tokio::select! {
+            ended = &mut all => ended,
+            () = &mut asked => all.await,
+        };
+        worked?;
+        served?;
+        ledger.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Only receives and answers, until `shutdown`: whoever builds the service this way steps the work.
+    pub async fn receive_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        Ok(http::serve(self.listener, self.state, shutdown).await?)
+    }
+}
+
+/// Sets up every NetBox of the settings, or only one, and tells each step as it is done.
+pub async fn setup_netboxes(
+    settings: &Settings,
+    only: Option<&NetBoxName>,
+    dry_run: bool,
+    mut told: impl FnMut(String),
+) -> Result<(), StartError> {
+    if let Some(name) = only.filter(|name| !settings.netboxes.contains_key(name)) {
+        return Err(StartError::NoSuchNetBox { name: name.clone() });
+    }
+    for (name, client) in netboxes(settings)?.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        let source = settings.netboxes[name]
+            .webhook_secrets
+            .first()
+            .ok_or_else(|| StartError::NoSecret { name: name.clone() })?;
+        let address = format!("{}webhooks/netbox", settings.public_url);
+        let receiver_url =
+            settings.public_url.join("webhooks/netbox").map_err(|source| StartError::Receiver { address, source })?;
+        let options = SetupOptions { receiver_url, secret: source.read()?, dry_run };
+        let steps =
+            setup(client, &options).await.map_err(|source| StartError::NetBox { name: name.clone(), source })?;
+        for step in steps {
+            let (done, would) = match &step.effect {
+                Effect::Created => ("created".to_owned(), "would be created".to_owned()),
+                Effect::Updated(fields) => {
+                    let fields = fields.join(", ");
+                    (format!("updated ({fields})"), format!("would be updated ({fields})"))
+                }
+                Effect::Unchanged => ("is right".to_owned(), "is right".to_owned()),
+            };
+            told(format!("{name}: {} {}", step.what, if dry_run { would } else { done }));
+        }
+    }
+    Ok(())
+}
+
+fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
+    let (connection, prefix) = match &settings.redis {
+        config::Redis::Embedded => (Connection::Embedded { directory: settings.data_directory.join("redis") }, None),
+        config::Redis::Server { url, ca_file, prefix } => {
+            (Connection::Url { url: url.read()?, ca_file: ca_file.clone() }, Some(prefix))
+        }
+    };
+    let mut options = ledger::Options::new(connection);
+    if let Some(prefix) = prefix {
+        options.prefix = prefix.clone();
+    }
+    options.debounce = Debounce {
+        quiet: settings.debounce.quiet,
+        max_wait: settings.debounce.max_wait,
+        max_changes: settings.debounce.max_changes,
+    };
+    options.retry.first = settings.retry.first_wait;
+    options.retry.longest = settings.retry.longest_wait;
+    options.retry.max_attempts = settings.retry.attempts;
+    options.retry.stalled_again = STALLED_AGAIN;
+    if let Some(window) = settings.fabrics.values().map(|fabric| fabric.policy.guard.window).max() {
+        options.deletion_window = window;
+    }
+    Ok(options)
+}
+
+fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Repository>>, StartError> {
+    let mut all: BTreeMap<RepoName, Arc<dyn Repository>> = BTreeMap::new();
+    for (name, repository) in &settings.repositories {
+        let remote = repository
+            .url
+            .as_str()
+            .parse()
+            .map_err(|bad: git::BadRemote| StartError::Remote { name: name.clone(), why: bad.to_string() })?;
+        let (credentials, ca_file, proxy) = match &repository.access {
+            Access::Http { login, ca_file, proxy } => {
+                let credentials = match login {
+                    None => Credentials::None,
+                    Some(login) => Credentials::Token { user: login.user.clone(), token: git_secret(&login.token) },
+                };
+                (credentials, ca_file.clone(), proxy.as_ref().map(ToString::to_string))
+            }
+            Access::Ssh { key_file: Some(file), known_hosts_file: Some(known_hosts) } => {
+                (Credentials::SshKey { file: file.clone(), known_hosts: known_hosts.clone() }, None, None)
+            }
+            Access::Ssh { .. } | Access::Local => (Credentials::None, None, None),
+        };
+        let options = git::Options {
+            remote,
+            cache: repository.cache_directory.clone(),
+            credentials,
+            ca_file,
+            proxy,
+            timeouts: git::Timeouts::default(),
+        };
+        let opened =
+            GitRepository::open(options).map_err(|source| StartError::Repository { name: name.clone(), source })?;
+        all.insert(name.clone(), Arc::new(opened));
+    }
+    Ok(all)
+}
+
+fn git_secret(source: &SecretSource) -> git::SecretSource {
+    match source {
+        SecretSource::Text(text) => git::SecretSource::Text(text.clone()),
+        SecretSource::File(path) => git::SecretSource::File(path.clone()),
+    }
+}
+
+fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Client>>, StartError> {
+    let mut all = BTreeMap::new();
+    for (name, netbox) in &settings.netboxes {
+        let options = netbox::Options {
+            name: name.clone(),
+            url: netbox.url.clone(),
+            token: match &netbox.token {
+                SecretSource::Text(text) => netbox::TokenSource::Text(text.clone()),
+                SecretSource::File(path) => netbox::TokenSource::File(path.clone()),
+            },
+            model: match netbox.model {
+                ObjectModel::CustomObjects => netbox::Model::CustomObjects,
+                ObjectModel::Hedgehog => netbox::Model::Hedgehog,
+            },
+            ca_file: netbox.ca_file.clone(),
+            proxy: netbox.proxy.clone(),
+            timeouts: netbox::Timeouts::default(),
+        };
+        let client =
+            netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;
+        all.insert(name.clone(), Arc::new(client));
+    }
+    Ok(all)
+}
+
+fn people(settings: &Settings) -> People {
+    People {
+        service: settings.people.service.clone(),
+        mail_domain: settings.people.domain.clone(),
+        by_login: settings.people.known.clone(),
+    }
+}
+
+fn secrets(sources: &[SecretSource]) -> Result<Vec<SecretString>, SecretError> {
+    sources.iter().map(SecretSource::read).collect()
+}
+
+fn routing(settings: &Settings) -> Result<Routing, SecretError> {
+    let netboxes = settings
+        .netboxes
+        .iter()
+        .map(|(name, netbox)| {
+            Ok(NetBoxSender {
+                name: name.clone(),
+                secrets: secrets(&netbox.webhook_secrets)?,
+                model: match netbox.model {
+                    ObjectModel::CustomObjects => webhook::netbox::Model::CustomObjects,
+                    ObjectModel::Hedgehog => webhook::netbox::Model::Hedgehog,
+                },
+            })
+        })
+        .collect::<Result<_, SecretError>>()?;
+    let repositories = settings
+        .repositories
+        .iter()
+        .map(|(name, repository)| {
+            Ok(RepositorySender {
+                name: name.clone(),
+                secrets: secrets(&repository.webhook_secrets)?,
+                full_name: repository.github.clone(),
+                clone_url: repository.url.as_str().to_owned(),
+            })
+        })
+        .collect::<Result<_, SecretError>>()?;
+    Ok(Routing { netboxes, repositories, fabrics: settings.fabrics.values().cloned().collect() })
+}
+
+fn tokens(settings: &Settings) -> Result<Tokens, SecretError> {
+    let read = |token: &config::ApiToken| Ok((token.name.clone(), token.token.read()?));
+    Ok(Tokens::new(settings.api_tokens.iter().map(read).collect::<Result<Vec<_>, SecretError>>()?))
+}
