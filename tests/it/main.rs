@@ -1,0 +1,16 @@
+//! The integration tests: one binary, real Redis, real Git server, strict stand-ins.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod borders;
+mod flows;
+mod ledger;
+mod netbox_client;
+mod queue;
+mod receive;
+mod repository_contract;
+mod settings;
+mod status_api;
+
+#[path = "../support/mod.rs"]
+mod support;

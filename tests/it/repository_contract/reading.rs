@@ -1,0 +1,103 @@
+//! Heads, trees and blobs.
+
+use std::collections::BTreeMap;
+
+use fgd_sync::domain::edit::Mode;
+
+use super::*;
+
+pub(super) async fn an_empty_repository_has_no_head(subject: &impl Subject) {
+    assert_eq!(subject.repository().head(&main()).await.unwrap(), None);
+}
+
+pub(super) async fn a_missing_branch_has_no_head(subject: &impl Subject) {
+    let (person, _) = seed(subject);
+    // Ends as the full name of the branch that we ask for.
+    person.push("refs/heads/gone", "a branch with a name that misleads");
+
+    assert_eq!(subject.repository().head(&BranchName::new("gone")).await.unwrap(), None);
+}
+
+pub(super) async fn the_tree_is_complete_whatever_the_names(subject: &impl Subject) {
+    let person = subject.person();
+    let names =
+        ["-dash", "\"quoted\".yaml", "a b.yaml", "deep/er/est/c.yaml", "ünïcödé/日本.yaml", "*glob?[x]", ":(top)x"];
+    for name in names {
+        person.write(name, format!("content of {name}"));
+    }
+    let head = oid(&person.push("main", "unusual names"));
+
+    let tree = subject.repository().tree(&head, &RepoPath::root()).await.unwrap();
+
+    let found: BTreeMap<&str, &Oid> = tree.iter().map(|(path, entry)| (path.as_str(), &entry.blob)).collect();
+    let ids = names.map(|name| Oid::of_blob(format!("content of {name}").as_bytes()));
+    assert_eq!(found, names.into_iter().zip(&ids).collect());
+    assert!(tree.values().all(|entry| entry.mode == Mode::File));
+}
+
+pub(super) async fn the_tree_of_a_directory_has_only_what_is_below(subject: &impl Subject) {
+    let person = subject.person();
+    person.write("fabrics/lab/a", "1").write("fabrics/lab2/b", "2").write("fabrics/lab/x/c", "3").write("lab/d", "4");
+    let head = oid(&person.push("main", "first"));
+
+    let tree = subject.repository().tree(&head, &path("fabrics/lab")).await.unwrap();
+
+    let paths: Vec<&str> = tree.keys().map(RepoPath::as_str).collect();
+    assert_eq!(paths, ["fabrics/lab/a", "fabrics/lab/x/c"]);
+}
+
+pub(super) async fn a_directory_that_does_not_exist_is_empty(subject: &impl Subject) {
+    let (_, head) = seed(subject);
+    let repository = subject.repository();
+
+    assert!(repository.tree(&head, &path("nowhere")).await.unwrap().is_empty());
+    assert!(repository.tree(&head, &path("a.yaml")).await.unwrap().is_empty());
+}
+
+pub(super) async fn a_commit_that_does_not_exist_is_missing(subject: &impl Subject) {
+    seed(subject);
+    let nothing = oid(&"1".repeat(40));
+
+    let error = subject.repository().tree(&nothing, &RepoPath::root()).await.unwrap_err();
+
+    assert!(matches!(&error, Error::Missing { oid, .. } if *oid == nothing), "{error:?}");
+}
+
+pub(super) async fn blobs_are_read_byte_for_byte(subject: &impl Subject) {
+    let person = subject.person();
+    let all: Vec<u8> = (0..=255).collect();
+    let contents: [&[u8]; 5] = [b"", b"\n", b"no newline", b"\r\n\0\xff\n\n", &all];
+    for (at, content) in contents.iter().enumerate() {
+        person.write(&format!("{at}.bin"), content);
+    }
+    person.push("main", "binary");
+    let ids = contents.map(Oid::of_blob);
+    let twice: Vec<Oid> = ids.iter().chain(&ids).cloned().collect();
+
+    let read = subject.repository().read(&twice).await.unwrap();
+
+    assert_eq!(read, ids.into_iter().zip(contents.map(Bytes::copy_from_slice)).collect());
+}
+
+pub(super) async fn a_blob_that_does_not_exist_is_missing(subject: &impl Subject) {
+    let (_, head) = seed(subject);
+    let repository = subject.repository();
+    repository.tree(&head, &RepoPath::root()).await.unwrap();
+    let nothing = oid(&"2".repeat(40));
+
+    let error = repository.read(&[Oid::of_blob(b"a: 1\n"), nothing.clone()]).await.unwrap_err();
+
+    assert!(matches!(&error, Error::Missing { oid, .. } if *oid == nothing), "{error:?}");
+}
+
+pub(super) async fn an_earlier_commit_can_be_read_after_a_forced_push(subject: &impl Subject) {
+    let (person, first) = seed(subject);
+    let second = oid(&person.write("c.yaml", "c: 1\n").push("main", "second"));
+    person.force("main", first.as_str());
+
+    let repository = subject.repository();
+    let tree = repository.tree(&second, &RepoPath::root()).await.unwrap();
+    let read = repository.read(&[tree[&path("c.yaml")].blob.clone()]).await.unwrap();
+
+    assert_eq!(read.into_values().collect::<Vec<_>>(), [Bytes::from("c: 1\n")]);
+}

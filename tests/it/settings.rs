@@ -1,0 +1,632 @@
+//! The settings, from files and environments as an operator would write them.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, SecretSource, Settings};
+use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
+use fgd_sync::domain::policy::{OnFirstDifference, OnGitDelete};
+use secrecy::ExposeSecret;
+
+/// The smallest settings that work. All secrets here are made up.
+const GOOD: &str = "\
+redis: embedded
+api_token: made-up-api-token
+netbox:
+  main: {url: 'https://netbox.example.com', token: made-up-token, webhook_secret: made-up-netbox-secret}
+repositories:
+  main: {url: 'https://git.example.com/team/fabrics.git', webhook_secret: made-up-git-secret}
+fabrics:
+  lab: {netbox: main, repository: main, directory: fabrics/lab}
+";
+
+/// A directory with one settings file, and an environment.
+struct Case {
+    directory: tempfile::TempDir,
+    environment: Environment,
+}
+
+impl Case {
+    fn new(yaml: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("fgd-sync.yaml"), yaml).unwrap();
+        Self { directory, environment: Environment::new() }
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+        self
+    }
+
+    fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn load(&self) -> Result<Settings, Vec<Problem>> {
+        config::load(Some(&self.path("fgd-sync.yaml")), &self.environment)
+    }
+
+    fn settings(&self) -> Settings {
+        self.load().unwrap_or_else(|problems| panic!("{}", shown(&problems)))
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.load().expect_err("the settings were taken")
+    }
+
+    /// The problem of one setting; the only one there is.
+    fn only_problem(&self) -> Problem {
+        let problems = self.problems();
+        assert_eq!(problems.len(), 1, "{}", shown(&problems));
+        problems[0].clone()
+    }
+}
+
+fn shown(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// `GOOD` with one text in place of another, which must be there.
+fn with(from: &str, to: &str) -> Case {
+    assert!(GOOD.contains(from), "{from:?} is not in the good settings");
+    Case::new(&GOOD.replace(from, to))
+}
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(secret: &SecretSource) -> String {
+    secret.read().unwrap().expose_secret().to_owned()
+}
+
+#[test]
+fn the_smallest_settings_get_the_safe_defaults() {
+    let settings = Case::new(GOOD).settings();
+
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:8080/");
+    assert!(matches!(settings.redis, Redis::Embedded));
+    assert_eq!(settings.debounce.quiet, Duration::from_secs(2));
+    assert_eq!(settings.debounce.max_wait, Duration::from_secs(15));
+    assert_eq!(settings.debounce.max_changes, 500);
+    let fabric = &settings.fabrics[&FabricName::new("lab")];
+    assert_eq!(fabric.target.to_string(), "main@main");
+    assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Hold);
+    assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Hold);
+    assert_eq!((fabric.policy.guard.count, fabric.policy.guard.percent), (20, 30));
+    assert_eq!(shown(&settings.warnings), "");
+}
+
+#[test]
+fn everything_that_is_written_arrives() {
+    let case = Case::new(
+        "\
+listen: '[::1]:9000'
+public_url: https://sync.example.com/fgd
+data_directory: data
+log: {format: json, filter: 'info,fgd_sync::run=debug'}
+redis: {url: 'rediss://u:made-up@redis.example.com', ca_file: ca.pem, prefix: 'team:'}
+api_tokens:
+  - {name: operations, token_file: api-token}
+debounce: {quiet_ms: 10, max_wait_ms: 20, max_changes: 7}
+workers: 2
+schedule: {full_comparison_minutes: 30, poll_head_seconds: 10}
+retry: {first_wait_seconds: 1, longest_wait_seconds: 60, attempts: 3}
+netbox:
+  west-2:
+    url: https://netbox.example.com/sub
+    token_file: netbox-token
+    model: hedgehog
+    webhook_secrets: [made-up-secret-number-one, {file: hook}]
+    ca_file: ca.pem
+    proxy: http://proxy.example.com:3128
+repositories:
+  ssh:
+    kind: git
+    url: git@git.example.com:team/fabrics.git
+    ssh_key_file: key
+    known_hosts_file: known_hosts
+    webhook_secret_file: hook
+    github: Team/fabrics
+fabrics:
+  'Lab: 1':
+    netbox: west-2
+    repository: ssh
+    branch: release/1.0
+    directory: .
+    on_git_delete: delete
+    on_first_difference: git
+    deletion_guard: {count: 1, percent: 2, window_seconds: 3}
+service: {name: Sync, email: sync@example.com}
+author_email_domain: users.example.com
+people:
+  ada: {name: Ada Lovelace, email: ada@example.com}
+",
+    )
+    .file("api-token", "made-up-api-token\n")
+    .file("netbox-token", "made-up-netbox-token\n")
+    .file("hook", "made-up-secret-number-two\n")
+    .file("ca.pem", "")
+    .file("key", "")
+    .file("known_hosts", "");
+
+    let settings = case.settings();
+
+    assert_eq!(settings.public_url.as_str(), "https://sync.example.com/fgd/");
+    assert_eq!(settings.data_directory, case.path("data"));
+    assert!(matches!(&settings.redis, Redis::Server { prefix, .. } if prefix == "team:"));
+    assert_eq!(settings.api_tokens[0].name, "operations");
+    assert_eq!(settings.retry.attempts, 3);
+    let netbox = &settings.netboxes[&NetBoxName::new("west-2")];
+    assert_eq!(netbox.url.as_str(), "https://netbox.example.com/sub/");
+    assert_eq!(netbox.model, ObjectModel::Hedgehog);
+    assert_eq!(text(&netbox.token), "made-up-netbox-token");
+    let secrets: Vec<_> = netbox.webhook_secrets.iter().map(text).collect();
+    assert_eq!(secrets, ["made-up-secret-number-one", "made-up-secret-number-two"]);
+    let repository = &settings.repositories[&RepoName::new("ssh")];
+    assert!(matches!(&repository.access, Access::Ssh { key_file: Some(key), .. } if *key == case.path("key")));
+    assert_eq!(repository.url.identity(), "git.example.com/team/fabrics");
+    assert_eq!(repository.cache_directory, case.path("data/repositories/ssh"));
+    let fabric = &settings.fabrics[&FabricName::new("Lab: 1")];
+    assert_eq!(fabric.target.to_string(), "ssh@release/1.0");
+    assert!(fabric.directory.is_root());
+    assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
+    assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
+    assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
+    assert_eq!(settings.people.author("ada").name, "Ada Lovelace");
+    assert_eq!(settings.people.author("bob").email, "bob@users.example.com");
+    assert_eq!(shown(&settings.warnings), "");
+}
+
+#[test]
+fn the_example_passes_with_the_secrets_that_it_asks_for() {
+    let environment = Environment::from(
+        [
+            ("FGD_API_TOKEN", "made-up-api-token"),
+            ("FGD_NETBOX_MAIN_TOKEN", "made-up-netbox-token"),
+            ("FGD_NETBOX_MAIN_WEBHOOK_SECRET", "made-up-netbox-secret"),
+            ("FGD_REPOSITORY_MAIN_TOKEN", "made-up-git-token"),
+            ("FGD_REPOSITORY_MAIN_WEBHOOK_SECRET", "made-up-git-secret"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+
+    let settings = config::load(Some(&in_repository("deploy/fgd-sync.example.yaml")), &environment)
+        .unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+
+    assert_eq!(shown(&settings.warnings), "");
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    let environment = Environment::from([("FGD_NETBOX_MAIN_TOKEN".to_owned(), "made-up".to_owned())]);
+
+    let example = config::load(Some(&in_repository("deploy/fgd-sync.example.yaml")), &environment).unwrap();
+
+    let defaults = Case::new(GOOD).settings();
+    assert_eq!(example.debounce, defaults.debounce);
+    assert_eq!(example.schedule, defaults.schedule);
+    assert_eq!(example.retry, defaults.retry);
+    assert_eq!((example.workers, example.listen, &example.log), (defaults.workers, defaults.listen, &defaults.log));
+    assert_eq!(example.data_directory, defaults.data_directory);
+    let lab = FabricName::new("lab");
+    assert_eq!(example.fabrics[&lab].policy, defaults.fabrics[&lab].policy);
+}
+
+#[test]
+fn the_environment_file_lists_every_variable_and_no_other() {
+    let file = std::fs::read_to_string(in_repository(".env.example")).unwrap();
+    let listed: BTreeSet<String> =
+        file.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).filter(|n| !n.contains('#')).collect();
+
+    let known: BTreeSet<String> = config::VARIABLES
+        .iter()
+        .map(|variable| variable.name.replace("<NAME>", "MAIN"))
+        .chain([config::FILE_VARIABLE.to_owned()])
+        .collect();
+
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn every_variable_reaches_a_setting() {
+    for variable in config::VARIABLES {
+        let name = variable.name.replace("<NAME>", "MAIN");
+        let case = Case::new(GOOD).variable(&name, "\u{7}");
+
+        let outcome = case.load();
+
+        let felt = match &outcome {
+            Err(problems) => problems.iter().any(|problem| problem.place == Some(Place::Variable(name.clone()))),
+            Ok(settings) => settings.data_directory == Path::new("\u{7}"),
+        };
+        assert!(felt, "{name} changed nothing: {outcome:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_in_the_order_of_the_file() {
+    let case = Case::new(
+        "\
+listen: nowhere
+workers: 0
+redis: {}
+netbox:
+  main: {url: 'ftp://x', token: a}
+repositories:
+  main: {url: 'relative/path'}
+fabrics:
+  lab: {netbox: mian, repository: main, branch: 'a..b', directory: ../x, colour: red}
+",
+    );
+
+    let settings: Vec<_> = case.problems().into_iter().map(|problem| problem.setting).collect();
+
+    assert_eq!(
+        settings,
+        [
+            "listen",
+            "workers",
+            "redis.url",
+            "netbox.main.url",
+            "repositories.main.url",
+            "fabrics.lab.netbox",
+            "fabrics.lab.branch",
+            "fabrics.lab.directory",
+            "fabrics.lab.colour",
+        ]
+    );
+}
+
+#[test]
+fn a_problem_names_its_setting_its_place_and_the_remedy() {
+    let case = with("directory: fabrics/lab", "directory: /etc");
+
+    let problem = case.only_problem();
+
+    let place = format!("fabrics.lab.directory ({}:8:52): `/etc` cannot be", case.path("fgd-sync.yaml").display());
+    assert!(problem.to_string().starts_with(&place), "{problem}");
+    assert!(problem.to_string().ends_with("such as `fabrics/lab`."), "{problem}");
+}
+
+#[test]
+fn an_unknown_setting_is_an_error_that_guesses_what_was_meant() {
+    for (from, to, setting, remedy) in [
+        ("directory: ", "directroy: ", "fabrics.lab.directroy", "Did you mean `directory`?"),
+        ("api_token: ", "api_tokne: ", "api_tokne", "Did you mean `api_token`?"),
+        ("fabrics/lab}", "fabrics/lab, deletion_guard: {cuont: 1}}", "fabrics.lab.deletion_guard.cuont", "`count`?"),
+        ("redis: embedded", "redis: {url: 'redis://localhost', x: 1}", "redis.x", "Known here: ca_file, prefix, url"),
+    ] {
+        let problems = with(from, to).problems();
+
+        let found = problems.iter().find(|problem| problem.setting == setting);
+        assert!(found.is_some_and(|problem| problem.remedy.contains(remedy)), "{}", shown(&problems));
+    }
+}
+
+#[test]
+fn a_setting_that_stands_twice_is_refused() {
+    let problem = Case::new(&format!("{GOOD}workers: 1\nworkers: 2\n")).only_problem();
+
+    assert!(problem.to_string().contains(":10:"), "{problem}");
+    assert!(problem.message.contains("workers"), "{problem}");
+}
+
+#[test]
+fn yaml_that_cannot_be_read_names_its_line_but_quotes_nothing() {
+    let problem = Case::new("api_token: made-up-api-token\nlisten: [\n").only_problem();
+
+    assert!(matches!(problem.place, Some(Place::File { line: 2 | 3, .. })), "{problem}");
+    assert!(!problem.to_string().contains("made-up-api-token"), "{problem}");
+}
+
+#[test]
+fn a_missing_file_says_how_to_name_one() {
+    let problems = config::load(Some(Path::new("/nowhere/fgd-sync.yaml")), &Environment::new()).unwrap_err();
+
+    assert!(problems[0].to_string().contains("/nowhere/fgd-sync.yaml"), "{}", problems[0]);
+    assert!(problems[0].remedy.contains("FGD_CONFIG"), "{}", problems[0]);
+}
+
+#[test]
+fn the_file_can_be_named_by_a_variable() {
+    let case = Case::new(GOOD);
+    let path = case.path("fgd-sync.yaml").display().to_string();
+
+    let settings = config::load(None, &Environment::from([(config::FILE_VARIABLE.to_owned(), path)])).unwrap();
+
+    assert_eq!(settings.fabrics.len(), 1);
+}
+
+#[test]
+fn without_redis_the_error_names_both_choices() {
+    let problem = with("redis: embedded\n", "").only_problem();
+
+    assert!(problem.remedy.contains("redis: embedded") && problem.remedy.contains("FGD_REDIS_URL"), "{problem}");
+}
+
+#[test]
+fn a_variable_wins_over_the_file() {
+    let case = with("token: made-up-token", "token_file: not-there")
+        .file("env-token", "from the variable's file\n")
+        .variable("FGD_REDIS_URL", "redis://localhost:6379")
+        .variable("FGD_WORKERS", "9");
+    let token = case.path("env-token").display().to_string();
+    let case = case.variable("FGD_NETBOX_MAIN_TOKEN_FILE", token);
+
+    let settings = case.settings();
+
+    assert!(matches!(settings.redis, Redis::Server { .. }));
+    assert_eq!(settings.workers.get(), 9);
+    assert_eq!(text(&settings.netboxes[&NetBoxName::new("main")].token), "from the variable's file");
+}
+
+#[test]
+fn a_variable_adds_a_token_beside_the_files() {
+    let case = with("api_token: made-up-api-token", "api_tokens: [{name: ops, token: made-up-one}]")
+        .variable("FGD_API_TOKEN", "made-up-two");
+
+    let names: Vec<_> = case.settings().api_tokens.into_iter().map(|token| token.name).collect();
+
+    assert_eq!(names, ["default", "ops"]);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let settings = Case::new(GOOD).variable("FGD_REDIS_URL", "").variable("FGD_NETBOX_MAIN_TOKEN", "").settings();
+
+    assert!(matches!(settings.redis, Redis::Embedded));
+}
+
+#[test]
+fn an_unknown_variable_is_a_warning_and_a_clusters_own_are_not() {
+    let case = Case::new(GOOD).variable("FGD_WORKRES", "9").variable("FGD_SYNC_SERVICE_HOST", "10.0.0.1");
+
+    let warnings = case.settings().warnings;
+
+    assert_eq!(warnings.len(), 1, "{}", shown(&warnings));
+    assert!(warnings[0].remedy.contains("FGD_WORKERS"), "{}", warnings[0]);
+}
+
+#[test]
+fn a_problem_in_a_variable_names_the_variable() {
+    let problem = Case::new(GOOD).variable("FGD_WORKERS", "many").only_problem();
+
+    assert!(problem.to_string().starts_with("workers (from FGD_WORKERS): "), "{problem}");
+}
+
+#[test]
+fn redis_cannot_be_both_embedded_and_a_server() {
+    let case = Case::new(GOOD).variable("FGD_REDIS", "embedded").variable("FGD_REDIS_URL", "redis://localhost");
+
+    assert_eq!(case.only_problem().setting, "redis");
+}
+
+#[test]
+fn a_secret_cannot_stand_twice() {
+    let problem = with("token: made-up-token", "token: made-up-token, token_file: t").file("t", "x").only_problem();
+
+    assert_eq!(problem.setting, "netbox.main.token");
+}
+
+#[test]
+fn a_secret_file_is_read_at_every_use() {
+    let case = with("token: made-up-token", "token_file: t").file("t", "first\n");
+    let settings = case.settings();
+    let token = &settings.netboxes[&NetBoxName::new("main")].token;
+    assert_eq!(text(token), "first");
+
+    let _case = case.file("t", "second\n");
+
+    assert_eq!(text(token), "second");
+}
+
+#[test]
+fn a_secret_that_is_no_secret_is_refused() {
+    for secret in ["", "\n", "two\nlines", "a\u{0}b"] {
+        let case = with("token: made-up-token", "token_file: t").file("t", secret);
+
+        assert_eq!(case.only_problem().setting, "netbox.main.token_file", "{secret:?} was taken");
+    }
+}
+
+#[test]
+fn a_secret_file_that_is_not_there_is_named() {
+    let case = with("token: made-up-token", "token_file: gone");
+
+    assert!(case.only_problem().message.contains(&case.path("gone").display().to_string()));
+}
+
+#[test]
+fn no_message_and_no_debug_text_repeats_a_secret() {
+    let case = Case::new(
+        &GOOD
+            .replace("made-up", "hunter2")
+            .replace("redis: embedded", "redis: {url: 'http://u:hunter2@h', ca_file: x}")
+            .replace("https://git.", "https://u:hunter2@git.")
+            .replace("https://netbox.", "https://u:hunter2@netbox."),
+    );
+
+    assert!(!shown(&case.problems()).contains("hunter2"));
+    let settings = Case::new(&GOOD.replace("made-up", "hunter2")).settings();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_address_may_hold_no_password() {
+    for (from, setting) in [("https://git.", "repositories.main.url"), ("https://netbox.", "netbox.main.url")] {
+        let problem = with(from, &from.replace("//", "//user:secret@")).only_problem();
+
+        assert_eq!(problem.setting, setting);
+    }
+}
+
+#[test]
+fn a_reference_must_lead_somewhere() {
+    for (from, to, setting) in [
+        ("netbox: main", "netbox: mian", "fabrics.lab.netbox"),
+        ("repository: main", "repository: mian", "fabrics.lab.repository"),
+    ] {
+        let problem = with(from, to).only_problem();
+
+        assert_eq!((problem.setting.as_str(), problem.remedy.as_str()), (setting, "Did you mean `main`?"));
+    }
+}
+
+#[test]
+fn two_fabrics_cannot_own_the_same_or_nested_directories() {
+    for (directory, refused) in [
+        ("fabrics/lab", true),
+        ("fabrics/Lab", true),
+        ("fabrics/lab/inner", true),
+        ("fabrics", true),
+        (".", true),
+        ("fabrics/lab2", false),
+        ("other", false),
+    ] {
+        let case = Case::new(&format!("{GOOD}  two: {{netbox: main, repository: main, directory: {directory}}}\n"));
+
+        let outcome = case.load().map_err(|problems| problems[0].setting.clone());
+
+        let expected = if refused { Err("fabrics.two.directory".to_owned()) } else { Ok(()) };
+        assert_eq!(outcome.map(|_| ()), expected, "{directory}");
+    }
+}
+
+#[test]
+fn another_branch_may_hold_the_same_directory() {
+    let case =
+        Case::new(&format!("{GOOD}  two: {{netbox: main, repository: main, branch: two, directory: fabrics/lab}}\n"));
+
+    assert_eq!(case.settings().fabrics.len(), 2);
+}
+
+#[test]
+fn one_repository_cannot_have_two_names() {
+    let case = with("fabrics:\n", "  again: {url: 'git@GIT.example.com:team/fabrics'}\nfabrics:\n");
+    let case = Case::new(&format!(
+        "{}  two: {{netbox: main, repository: again, directory: fabrics/lab}}\n",
+        std::fs::read_to_string(case.path("fgd-sync.yaml")).unwrap()
+    ));
+
+    let settings: Vec<_> = case.problems().into_iter().map(|problem| problem.setting).collect();
+
+    assert_eq!(settings, ["repositories.again", "fabrics.two.directory"]);
+}
+
+#[test]
+fn two_netboxes_cannot_share_a_webhook_secret() {
+    let other = "  other: {url: 'https://other.example.com', token: t, webhook_secret: made-up-netbox-secret}\n";
+    let case = with("repositories:\n", &format!("{other}repositories:\n"));
+
+    assert_eq!(case.only_problem().setting, "netbox.other.webhook_secret");
+}
+
+#[test]
+fn two_tokens_of_the_api_must_differ_in_name_and_text() {
+    let tokens = "api_tokens: [{name: a, token: one}, {name: a, token: two}, {name: b, token: two}]";
+
+    let problems = with("api_token: made-up-api-token", tokens).problems();
+
+    let settings: Vec<_> = problems.iter().map(|problem| problem.setting.as_str()).collect();
+    assert_eq!(settings, ["api_tokens[1].token", "api_tokens[2].token"]);
+}
+
+#[test]
+fn waits_must_fit_each_other() {
+    for (extra, setting) in [
+        ("debounce: {quiet_ms: 20000}", "debounce.quiet_ms"),
+        ("debounce: {max_changes: 0}", "debounce.max_changes"),
+        ("retry: {first_wait_seconds: 10, longest_wait_seconds: 5}", "retry.first_wait_seconds"),
+        ("schedule: {poll_head_seconds: 0}", "schedule.poll_head_seconds"),
+    ] {
+        let problem = Case::new(&format!("{GOOD}{extra}\n")).only_problem();
+
+        assert_eq!(problem.setting, setting);
+    }
+}
+
+#[test]
+fn credentials_that_an_address_cannot_use_are_refused() {
+    for (url, extra, setting) in [
+        ("git@git.example.com:a/b", "token: t", "repositories.main.token"),
+        ("https://git.example.com/a/b", "ssh_key_file: k", "repositories.main.ssh_key_file"),
+        ("/srv/git/a.git", "proxy: 'http://p'", "repositories.main.proxy"),
+        ("https://git.example.com/a/b", "user: me", "repositories.main.user"),
+    ] {
+        let case = with("'https://git.example.com/team/fabrics.git'", &format!("'{url}', {extra}"));
+
+        assert_eq!(case.only_problem().setting, setting);
+    }
+}
+
+#[test]
+fn what_works_at_a_risk_is_a_warning() {
+    for (from, to, setting) in [
+        ("made-up-netbox-secret", "short", "netbox.main.webhook_secret"),
+        ("api_token: made-up-api-token\n", "", "api_tokens"),
+        ("https://netbox", "http://netbox", "netbox.main.url"),
+        (", webhook_secret: made-up-netbox-secret", "", "netbox.main.webhook_secret"),
+        (", webhook_secret: made-up-git-secret", "", "repositories.main"),
+        ("redis: embedded", "redis: embedded\nlisten: 0.0.0.0:8080", "public_url"),
+    ] {
+        let warnings = with(from, to).settings().warnings;
+
+        let settings: Vec<_> = warnings.iter().map(|warning| warning.setting.as_str()).collect();
+        assert_eq!(settings, [setting]);
+    }
+}
+
+#[test]
+fn a_text_that_yaml_takes_for_something_else_asks_for_quotes() {
+    let problem = with("directory: fabrics/lab", "branch: on, directory: fabrics/lab").only_problem();
+
+    assert_eq!((problem.setting.as_str(), problem.remedy.as_str()), ("fabrics.lab.branch", "Put the value in quotes."));
+}
+
+#[test]
+fn a_name_that_could_not_be_a_directory_is_refused() {
+    let problem = with("repositories:\n  main:", "repositories:\n  ../x:").problems().remove(0);
+
+    assert_eq!(problem.setting, "repositories[\"../x\"]");
+}
+
+#[test]
+fn the_commented_settings_of_the_example_are_real_ones() {
+    let example = std::fs::read_to_string(in_repository("deploy/fgd-sync.example.yaml")).unwrap();
+    let uncommented: String = example
+        .replace("\nredis: embedded\n", "\n")
+        .lines()
+        .map(|line| {
+            let bare = line.trim_start();
+            let indent = &line[..line.len() - bare.len()];
+            match bare.strip_prefix("# ") {
+                Some(rest) if looks_like_a_setting(rest) => format!("{indent}{rest}\n"),
+                Some(_) | None => format!("{line}\n"),
+            }
+        })
+        .collect();
+
+    let problems = Case::new(&uncommented).problems();
+
+    let unknown: Vec<_> = problems.iter().filter(|problem| problem.message == "unknown setting").collect();
+    assert!(
+        problems.iter().any(|problem| problem.setting == "netbox.main.proxy" || problem.setting.contains("ca_file"))
+    );
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// `name: value`, `name:` or a list item, as against a sentence.
+fn looks_like_a_setting(text: &str) -> bool {
+    let text = text.trim_start().trim_start_matches("- ");
+    let name = text.split(':').next().unwrap();
+    text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}

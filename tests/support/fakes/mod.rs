@@ -1,0 +1,3 @@
+//! Stand-ins for servers that cannot run here: stateful, strict, with faults as data.
+
+pub mod netbox;

@@ -1,0 +1,249 @@
+//! What an administrator sets up: webhooks, event rules, custom object types and their fields.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::objects::page;
+use super::server::{Asked, Reply};
+use super::world::{Flavor, KINDS, Shape, Table, World};
+
+const WEBHOOKS: &str = "extras/webhooks/";
+const EVENT_RULES: &str = "extras/event-rules/";
+const TYPES: &str = "plugins/custom-objects/custom-object-types/";
+const FIELDS: &str = "plugins/custom-objects/custom-object-type-fields/";
+
+/// Rows of one administrative endpoint.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub rows: BTreeMap<u64, Map<String, Value>>,
+    next_id: u64,
+}
+
+pub(super) fn empty(flavor: Flavor) -> BTreeMap<&'static str, Rows> {
+    let mut admin = BTreeMap::from([(WEBHOOKS, Rows::default()), (EVENT_RULES, Rows::default())]);
+    if flavor == Flavor::CustomObjects {
+        admin.extend([(TYPES, Rows::default()), (FIELDS, Rows::default())]);
+    }
+    admin
+}
+
+/// Answers administrative requests; `None` when the path is not theirs.
+pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
+    let endpoints: Vec<&'static str> = world.admin.keys().copied().collect();
+    for endpoint in endpoints {
+        let Some(rest) = asked.path.strip_prefix(endpoint) else { continue };
+        let id: Option<u64> = rest.trim_end_matches('/').parse().ok();
+        let empty = Map::new();
+        let input = asked.body.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+        return Some(match (asked.method.as_str(), rest, id) {
+            ("GET", "", _) => list(world, asked, endpoint),
+            ("POST", "", _) => reply(201, create(world, endpoint, input)),
+            ("GET", _, Some(id)) => match world.admin[endpoint].rows.get(&id) {
+                Some(row) => Reply::json(200, Value::Object(row.clone())),
+                None => Reply::detail(404, "Not found."),
+            },
+            ("PATCH", _, Some(id)) => reply(200, update(world, endpoint, id, input)),
+            _ => Reply::detail(405, "Method not allowed."),
+        });
+    }
+    None
+}
+
+fn list(world: &World, asked: &Asked, endpoint: &str) -> Reply {
+    let matches = |row: &&Map<String, Value>| {
+        ["name", "slug"].iter().all(|field| {
+            let wanted = asked.all(field);
+            wanted.is_empty() || row.get(*field).and_then(Value::as_str).is_some_and(|value| wanted.contains(&value))
+        })
+    };
+    let rows: Vec<_> = world.admin[endpoint].rows.values().filter(matches).collect();
+    let id = |row: &&Map<String, Value>| row.get("id").and_then(Value::as_u64).unwrap_or_default();
+    page(world, asked, &rows, id, |row| Value::Object((*row).clone()))
+}
+
+fn reply(status: u16, result: Result<Map<String, Value>, Value>) -> Reply {
+    match result {
+        Ok(row) => Reply::json(status, Value::Object(row)),
+        Err(errors) => Reply::json(400, errors),
+    }
+}
+
+fn create(world: &mut World, endpoint: &'static str, input: &Map<String, Value>) -> Result<Map<String, Value>, Value> {
+    check(world, endpoint, None, input)?;
+    let rows = world.admin.get_mut(endpoint).ok_or_else(|| json!({}))?;
+    rows.next_id += 1;
+    let id = rows.next_id;
+    let mut row = input.clone();
+    row.insert("id".to_owned(), json!(id));
+    shown(endpoint, id, &mut row);
+    rows.rows.insert(id, row.clone());
+    match endpoint {
+        TYPES => {
+            let slug = row.get("slug").and_then(Value::as_str).unwrap_or_default();
+            let table = Table {
+                object_type: format!("netbox_custom_objects.table{id}model"),
+                shape: Shape::Custom(BTreeMap::new()),
+                rows: BTreeMap::new(),
+                next_id: 1,
+            };
+            world.tables.insert(format!("plugins/custom-objects/{slug}/"), table);
+        }
+        FIELDS => add_field(world, &row),
+        _ => {}
+    }
+    Ok(row)
+}
+
+/// What NetBox adds to, or shows otherwise than, what was sent.
+fn shown(endpoint: &str, id: u64, row: &mut Map<String, Value>) {
+    match endpoint {
+        TYPES => {
+            row.insert("object_type_name".to_owned(), json!(format!("netbox_custom_objects.table{id}model")));
+            row.insert("table_model_name".to_owned(), json!(format!("Table{id}Model")));
+        }
+        EVENT_RULES => {
+            if let Some(action) = row.get("action_type").filter(|action| action.is_string()).cloned() {
+                row.insert("action_type".to_owned(), json!({"value": action, "label": "Webhook"}));
+            }
+        }
+        WEBHOOKS => {
+            for (field, default) in [("ssl_verification", json!(true)), ("timeout", json!(10))] {
+                row.entry(field).or_insert(default);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn update(
+    world: &mut World,
+    endpoint: &'static str,
+    id: u64,
+    input: &Map<String, Value>,
+) -> Result<Map<String, Value>, Value> {
+    let mut row = world.admin[endpoint].rows.get(&id).cloned().ok_or_else(|| json!({"detail": "Not found."}))?;
+    row.extend(input.clone());
+    check(world, endpoint, Some(id), &row)?;
+    shown(endpoint, id, &mut row);
+    if let Some(rows) = world.admin.get_mut(endpoint) {
+        rows.rows.insert(id, row.clone());
+    }
+    Ok(row)
+}
+
+fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value>) -> Result<(), Value> {
+    let required: &[&str] = match endpoint {
+        WEBHOOKS => &["name", "payload_url"],
+        EVENT_RULES => {
+            &["name", "object_types", "event_types", "action_type", "action_object_type", "action_object_id"]
+        }
+        TYPES => &["name", "slug"],
+        _ => &["name", "type", "custom_object_type"],
+    };
+    for field in required {
+        if row.get(*field).is_none_or(Value::is_null) {
+            return Err(json!({ *field: ["This field is required."] }));
+        }
+    }
+    let same = |field: &str, other: &Map<String, Value>| other.get(field) == row.get(field);
+    let others = world.admin[endpoint].rows.iter().filter(|(other, _)| Some(**other) != id).map(|(_, other)| other);
+    for other in others {
+        let taken = if endpoint == FIELDS {
+            same("custom_object_type", other) && same("name", other)
+        } else {
+            same("name", other)
+        };
+        if taken {
+            return Err(json!({"name": ["object with this name already exists."]}));
+        }
+    }
+    let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if matches!(endpoint, TYPES | FIELDS) && !name.chars().all(plain) {
+        return Err(json!({"name": ["Only lowercase alphanumeric characters and underscores are allowed."]}));
+    }
+    if endpoint == EVENT_RULES {
+        let known = |object_type: &Value| world.tables.values().any(|table| *object_type == table.object_type);
+        let types = row.get("object_types").and_then(Value::as_array).cloned().unwrap_or_default();
+        if let Some(unknown) = types.iter().find(|object_type| !known(object_type)) {
+            return Err(json!({"object_types": [format!("Invalid content type: {unknown}")]}));
+        }
+        let webhook = row.get("action_object_id").and_then(Value::as_u64);
+        if !webhook.is_some_and(|id| world.admin[WEBHOOKS].rows.contains_key(&id)) {
+            return Err(json!({"action_object_id": ["Object not found"]}));
+        }
+    }
+    Ok(())
+}
+
+fn add_field(world: &mut World, field: &Map<String, Value>) {
+    let of_type = field.get("custom_object_type").and_then(Value::as_u64);
+    let object_type = format!("netbox_custom_objects.table{}model", of_type.unwrap_or_default());
+    let text = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let required = field.get("required") == Some(&Value::Bool(true));
+    let tables = world.tables.values_mut().filter(|table| table.object_type == object_type);
+    for table in tables {
+        if let Shape::Custom(fields) = &mut table.shape {
+            fields.insert(text("name"), (text("type"), required));
+            for row in table.rows.values_mut() {
+                row.fields.entry(text("name")).or_insert(Value::Null);
+            }
+        }
+    }
+}
+
+fn made(result: Result<Map<String, Value>, Value>) -> Map<String, Value> {
+    result.unwrap_or_else(|errors| panic!("the stand-in refused its own set-up: {errors}"))
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// The 12 kinds as custom object types.
+pub(super) fn create_types(world: &mut World) {
+    for (_, segment, model, _) in KINDS {
+        let body = json!({"name": format!("hedgehog_{model}"), "slug": format!("hedgehog-{segment}")});
+        let id = made(create(world, TYPES, &map(body)))["id"].clone();
+        for field in ["name", "fabric", "namespace", "spec", "labels", "annotations"] {
+            let text = matches!(field, "name" | "fabric" | "namespace");
+            let body = json!({
+                "custom_object_type": id, "name": field, "type": if text { "text" } else { "json" },
+                "required": matches!(field, "name" | "fabric"), "primary": field == "name",
+            });
+            made(create(world, FIELDS, &map(body)));
+        }
+    }
+}
+
+/// A webhook and an event rule for every object type there is.
+pub(super) fn create_hook(world: &mut World, url: &str, secret: &str) {
+    let name = format!("hook {}", world.admin[WEBHOOKS].rows.len() + 1);
+    let webhook = json!({"name": name, "payload_url": url, "secret": secret});
+    let id = made(create(world, WEBHOOKS, &map(webhook)))["id"].clone();
+    let types: Vec<String> = world.tables.values().map(|table| table.object_type.clone()).collect();
+    let rule = json!({
+        "name": name, "object_types": types, "enabled": true, "action_type": "webhook",
+        "event_types": ["object_created", "object_updated", "object_deleted"],
+        "action_object_type": "extras.webhook", "action_object_id": id,
+    });
+    made(create(world, EVENT_RULES, &map(rule)));
+}
+
+pub(super) fn forget_field(world: &mut World, kind: &str, field: &str) {
+    let path = world.path_of_kind(kind);
+    if let Some(Table { shape: Shape::Custom(fields), rows, .. }) = world.tables.get_mut(&path) {
+        fields.remove(field);
+        rows.values_mut().for_each(|row| drop(row.fields.shift_remove(field)));
+    }
+}
+
+pub(super) fn retype_field(world: &mut World, kind: &str, field: &str, kind_of_field: &str) {
+    let table = world.table_of_kind(kind);
+    let id: Option<u64> = table.object_type.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    let rows = world.admin.get_mut(FIELDS).into_iter().flat_map(|fields| fields.rows.values_mut());
+    for row in rows.filter(|row| row["custom_object_type"].as_u64() == id && row["name"] == field) {
+        row.insert("type".to_owned(), json!(kind_of_field));
+    }
+}
