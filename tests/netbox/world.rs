@@ -1,0 +1,274 @@
+//! The service with real workers between a real NetBox and a real Git server.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fgd_sync::app::{App, setup_netboxes};
+use fgd_sync::config::{self, Settings};
+use fgd_sync::domain::kind::{Catalogue, Kind};
+use fgd_sync::ledger::types::{JobFilter, Origin};
+use fgd_sync::ledger::{Clock, Ledger};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::support::app::{API_TOKEN, GIT_SECRET, NETBOX_SECRET, push_body, sign_as_github};
+use crate::support::git_server::{Bare, GitServer, Person, Pushed};
+
+const REPOSITORY: &str = "fabrics.git";
+/// A NetBox on two busy cores sends about 19 deliveries a second, and starts late.
+const PATIENCE: Duration = Duration::from_secs(240);
+const LOOK: Duration = Duration::from_millis(250);
+
+pub struct World {
+    fabric: String,
+    url: String,
+    /// A user of NetBox who is not the service.
+    alice: String,
+    settings: Settings,
+    ledger: Ledger,
+    address: String,
+    git: GitServer,
+    bare: Bare,
+    pushes: tokio::sync::Mutex<mpsc::UnboundedReceiver<Pushed>>,
+    serving: (oneshot::Sender<()>, JoinHandle<()>),
+    _directory: TempDir,
+}
+
+impl World {
+    /// Sets NetBox up for a service of this test alone, and a fabric of its own.
+    pub async fn start(fabric: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let state = state();
+        let git = GitServer::start().await;
+        let bare = git.create(REPOSITORY);
+        let pushes = tokio::sync::Mutex::new(git.pushes());
+        let directory = TempDir::new().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Rows of an earlier run of this test must not be taken for this one's.
+        let fabric = format!("{fabric}-{port}");
+        let file = directory.path().join("fgd-sync.yaml");
+        let text = format!(
+            "listen: 127.0.0.1:{port}\npublic_url: http://127.0.0.1:{port}\ndata_directory: data\nredis: embedded\n\
+             api_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
+             netbox:\n  real: {{url: '{url}', token: '{token}', webhook_secret: {NETBOX_SECRET}}}\n\
+             repositories:\n  main: {{kind: git, url: '{repository}', webhook_secret: {GIT_SECRET}}}\n\
+             fabrics:\n  {fabric}: {{netbox: real, repository: main, branch: main, directory: fabric}}\n",
+            url = state["NETBOX_URL"],
+            token = state["NETBOX_TOKEN"],
+            repository = git.url(REPOSITORY),
+        );
+        std::fs::write(&file, text).unwrap();
+        let settings = config::load(Some(&file), &BTreeMap::new()).unwrap();
+        // Before the service starts, as its README says: a comparison with a NetBox that is not set up stalls.
+        set_up(&settings).await;
+        let app = App::build(settings.clone(), Clock::default()).await.unwrap();
+        let ledger = app.ledger().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            app.run_until(async {
+                let _ = stopped.await;
+            })
+            .await
+            .unwrap();
+        });
+        let world = Self {
+            fabric,
+            url: state["NETBOX_URL"].clone(),
+            alice: state["NETBOX_ALICE_TOKEN"].clone(),
+            settings,
+            ledger,
+            address: format!("http://127.0.0.1:{port}"),
+            git,
+            bare,
+            pushes,
+            serving: (stop, serving),
+            _directory: directory,
+        };
+        world.until("the directory is there", |world| world.bare.head("main").is_some()).await;
+        world.settle().await;
+        world
+    }
+
+    /// Runs `setup netbox` and returns what it told.
+    pub async fn setup(&self) -> Vec<String> {
+        set_up(&self.settings).await
+    }
+
+    pub async fn finish(self) {
+        self.bare.assert_sound();
+        let (stop, serving) = self.serving;
+        let _ = stop.send(());
+        serving.await.unwrap();
+    }
+
+    fn path(&self, kind: &str) -> String {
+        let spec = Catalogue::hedgehog().get(&Kind::new(kind)).unwrap();
+        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug())
+    }
+
+    async fn ask(&self, method: reqwest::Method, url: &str, body: Option<Value>) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.request(method, url).bearer_auth(&self.alice);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    fn object(&self, name: &str, spec: Value) -> Value {
+        json!({"name": name, "fabric": self.fabric, "namespace": "default", "spec": spec, "labels": {}, "annotations": {}})
+    }
+
+    /// Alice creates an object; returns its id.
+    pub async fn create(&self, kind: &str, name: &str, spec: Value) -> u64 {
+        let made = self.ask(reqwest::Method::POST, &self.path(kind), Some(self.object(name, spec))).await;
+        made["id"].as_u64().unwrap()
+    }
+
+    /// Alice creates many objects in one request.
+    pub async fn create_many(&self, kind: &str, count: usize) {
+        let object = |n: usize| self.object(&format!("bulk-{n:03}"), json!({"description": format!("number {n}")}));
+        let objects: Vec<Value> = (0..count).map(object).collect();
+        self.ask(reqwest::Method::POST, &self.path(kind), Some(Value::Array(objects))).await;
+    }
+
+    pub async fn patch(&self, kind: &str, id: u64, fields: Value) {
+        self.ask(reqwest::Method::PATCH, &format!("{}{id}/", self.path(kind)), Some(fields)).await;
+    }
+
+    pub async fn delete(&self, kind: &str, id: u64) {
+        self.ask(reqwest::Method::DELETE, &format!("{}{id}/", self.path(kind)), None).await;
+    }
+
+    /// The fabric's rows of a kind, by name.
+    pub async fn rows(&self, kind: &str) -> Vec<Value> {
+        let url = format!("{}?limit=1000&ordering=name", self.path(kind));
+        let found = self.ask(reqwest::Method::GET, &url, None).await;
+        let rows = found["results"].as_array().unwrap().iter();
+        rows.filter(|row| row["fabric"] == json!(self.fabric)).cloned().collect()
+    }
+
+    /// A person pushes files of the fabric's directory.
+    pub async fn push(&self, files: &[(&str, &str)]) {
+        let person = Person::clone_of(&self.git.url(REPOSITORY));
+        person.update("main");
+        for (path, content) in files {
+            person.write(&format!("fabric/{path}"), content);
+        }
+        person.push("main", "a person's change");
+    }
+
+    /// Asks for a full comparison and waits for its end.
+    pub async fn compare(&self) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/api/v1/fabrics/{}/sync", self.address, self.fabric);
+        client.post(url).bearer_auth(API_TOKEN).send().await.unwrap().error_for_status().unwrap();
+        self.settle().await;
+    }
+
+    /// Waits until something holds; Git's pushes are told to the service meanwhile.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        while !holds(self) {
+            assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}; there is {:?}", self.managed());
+            looks.tick().await;
+            self.forward_pushes().await;
+        }
+    }
+
+    /// Waits until every job has ended.
+    pub async fn settle(&self) {
+        let started = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            self.forward_pushes().await;
+            let jobs = self.ledger.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap().jobs;
+            let open: Vec<_> = jobs.iter().filter(|job| !job.state.is_final()).collect();
+            if open.is_empty() {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "jobs do not end: {:?}", open[0]);
+        }
+    }
+
+    /// Waits until so many deliveries came that are about objects of this test's last minutes.
+    pub async fn until_deliveries(&self, count: usize) {
+        let started = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        let delivered = || async {
+            let jobs = self.ledger.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap().jobs;
+            jobs.iter().filter(|job| matches!(job.origin, Origin::NetboxDelivery { .. })).count()
+        };
+        let before = delivered().await;
+        while delivered().await < before + count {
+            assert!(started.elapsed() < PATIENCE, "the deliveries do not come");
+            looks.tick().await;
+        }
+    }
+
+    async fn forward_pushes(&self) {
+        let mut pushes = self.pushes.lock().await;
+        while let Ok(pushed) = pushes.try_recv() {
+            let body = push_body(&self.git.url(REPOSITORY), &pushed);
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let request = client
+                .post(format!("{}/webhooks/github", self.address))
+                .header("X-GitHub-Event", "push")
+                .header("X-Hub-Signature-256", sign_as_github(GIT_SECRET, body.as_bytes()));
+            request.body(body).send().await.unwrap().error_for_status().unwrap();
+        }
+    }
+
+    /// Paths below a part of the fabric's directory at the head.
+    pub fn below(&self, part: &str) -> Vec<String> {
+        let prefix = format!("fabric/{part}");
+        let paths = if self.bare.head("main").is_some() { self.bare.paths("main") } else { Vec::new() };
+        paths.iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect()
+    }
+
+    /// Managed files, paths below managed/.
+    pub fn managed(&self) -> Vec<String> {
+        self.below("managed/").into_iter().filter(|path| path.ends_with(".yaml")).collect()
+    }
+
+    pub fn file(&self, path: &str) -> String {
+        self.bare.show("main", &format!("fabric/{path}"))
+    }
+
+    pub fn commits(&self) -> usize {
+        self.bare.git(&["rev-list", "--count", "main"]).parse().unwrap()
+    }
+
+    pub fn authors(&self) -> Vec<String> {
+        self.bare.git(&["log", "--format=%an", "main"]).lines().map(str::to_owned).collect()
+    }
+}
+
+async fn set_up(settings: &Settings) -> Vec<String> {
+    let mut told = Vec::new();
+    setup_netboxes(settings, None, false, |step| told.push(step)).await.unwrap();
+    told
+}
+
+/// Starts or stops NetBox's background worker.
+pub fn worker(verb: &str) {
+    let status = Command::new("tests/netbox/worker").arg(verb).status().unwrap();
+    assert!(status.success(), "tests/netbox/worker {verb}: {status}");
+}
+
+fn state() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(".dev/netbox/state.env")
+        .expect("no NetBox runs: start this suite with tests/netbox/run");
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
