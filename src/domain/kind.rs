@@ -142,11 +142,6 @@ impl Catalogue {
     pub fn of_slug(&self, slug: &str) -> Option<&KindSpec> {
         self.of_segment(slug.strip_prefix("hedgehog-")?)
     }
-
-    /// The entry whose files live in this directory below `managed/`.
-    pub fn of_directory(&self, directory: &str) -> Option<&KindSpec> {
-        self.kinds.iter().find(|spec| spec.directory == directory)
-    }
 }
 
 #[cfg(test)]
@@ -161,7 +156,6 @@ mod tests {
             assert_eq!(catalogue.of_model(&spec.model), Some(spec));
             assert_eq!(catalogue.of_segment(&spec.segment), Some(spec));
             assert_eq!(catalogue.of_slug(&spec.custom_object_slug()), Some(spec));
-            assert_eq!(catalogue.of_directory(&spec.directory), Some(spec));
             assert_eq!(catalogue.of_document(&spec.api_version(), spec.kind.as_str()), Some(spec));
         }
     }

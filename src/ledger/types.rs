@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::change::Change;
 use crate::domain::fate::{DocumentId, Fate, Reason};
-use crate::domain::key::{Key, ObjectId};
+use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, Oid, RunId, Target};
 use crate::domain::report::{ClosedBecause, FabricReport, JobState};
@@ -151,18 +151,6 @@ pub struct FabricMemory {
     pub guarded: BTreeSet<Key>,
     /// A person said that this ledger may take over a directory whose marker names another.
     pub adopt: bool,
-}
-
-impl FabricMemory {
-    /// Which key a NetBox row last had.
-    pub fn key_of(&self, object: &ObjectId) -> Option<&Key> {
-        self.base
-            .iter()
-            .find(|(key, base)| {
-                key.kind == object.kind && base.netbox.as_ref().is_some_and(|netbox| netbox.id == object.id)
-            })
-            .map(|(key, _)| key)
-    }
 }
 
 /// What a run wants remembered of one fabric, in one atomic step.

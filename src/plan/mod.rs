@@ -229,9 +229,6 @@ pub enum NetBoxWrite {
     Delete { against: Box<Row> },
 }
 
-/// Whatever a caller passes with the sides that is not about one run.
-pub type PlanPolicy = Policy;
-
 /// Chooses what brings both sides of one fabric together.
 ///
 /// Planning again on the planned result yields nothing to do. Every key and every raw document in scope has one item.

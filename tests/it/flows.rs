@@ -2,32 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::report::JobState;
 use fgd_sync::ledger::types::Origin;
 use serde_json::json;
 
 use crate::support::app::{TestApp, drop_of_all_kinds, spec_of};
 
-const ALL_KINDS: [&str; 12] = [
-    "VLANNamespace",
-    "IPv4Namespace",
-    "SwitchGroup",
-    "Switch",
-    "Server",
-    "Connection",
-    "VPC",
-    "VPCAttachment",
-    "VPCPeering",
-    "External",
-    "ExternalAttachment",
-    "ExternalPeering",
-];
+fn all_kinds() -> impl Iterator<Item = &'static str> {
+    Catalogue::hedgehog().iter().map(|spec| spec.kind.as_str())
+}
 
 #[tokio::test]
 async fn objects_of_all_kinds_created_in_netbox_end_as_files() {
     let app = TestApp::start().await;
 
-    for kind in ALL_KINDS {
+    for kind in all_kinds() {
         app.netbox_user("alice").create(kind, "first", spec_of(kind)).await;
     }
     app.sync().await;
@@ -145,7 +135,7 @@ async fn a_drop_of_all_kinds_ends_in_netbox_and_in_managed_with_raw_empty() {
     let raw: Vec<_> = files.keys().filter(|path| path.starts_with("raw/")).collect();
     assert_eq!(raw, ["raw/.gitkeep"]);
     assert_eq!(app.commits().await.len(), before + 2, "the person's commit and ours");
-    for kind in ALL_KINDS {
+    for kind in all_kinds() {
         assert!(!app.rows(kind).await.is_empty(), "no row of {kind}");
     }
     assert!(files[".hnp/archive-log.yaml"].contains("raw/networks/prod/vpcs.yml"));
@@ -261,7 +251,7 @@ async fn the_same_end_comes_without_any_webhook() {
 #[tokio::test]
 async fn replaying_every_delivery_twice_changes_nothing() {
     let app = TestApp::ready().await;
-    for kind in ALL_KINDS {
+    for kind in all_kinds() {
         app.netbox_user("alice").create(kind, "first", spec_of(kind)).await;
     }
     app.push(&drop_of_all_kinds()).await;

@@ -181,8 +181,8 @@ people:
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
     assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
-    assert_eq!(settings.people.author("ada").name, "Ada Lovelace");
-    assert_eq!(settings.people.author("bob").email, "bob@users.example.com");
+    assert_eq!(settings.people.known["ada"].name, "Ada Lovelace");
+    assert_eq!(settings.people.domain, "users.example.com");
     assert_eq!(shown(&settings.warnings), "");
 }
 

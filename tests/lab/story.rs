@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
+use fgd_sync::domain::kind::Catalogue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -16,20 +17,6 @@ use crate::support::git_server::{Bare, GitServer, Person, Pushed};
 const BRANCH: &str = "main";
 const REPOSITORY: &str = "fabrics.git";
 const ACCOUNT: (&str, &str) = ("fgd-sync", "lab-git-password");
-const KINDS: [&str; 12] = [
-    "VLANNamespace",
-    "IPv4Namespace",
-    "SwitchGroup",
-    "Switch",
-    "Server",
-    "Connection",
-    "VPC",
-    "VPCAttachment",
-    "VPCPeering",
-    "External",
-    "ExternalAttachment",
-    "ExternalPeering",
-];
 
 /// Why the lab could not go on, for a person.
 #[derive(Debug)]
@@ -300,7 +287,8 @@ impl Story {
     }
 
     fn rows(&self) -> Vec<(&'static str, usize)> {
-        KINDS.map(|kind| (kind, self.netbox.rows(kind).len())).to_vec()
+        let kinds = Catalogue::hedgehog().iter().map(|spec| spec.kind.as_str());
+        kinds.map(|kind| (kind, self.netbox.rows(kind).len())).collect()
     }
 
     fn commits(&self) -> usize {

@@ -62,7 +62,6 @@ async fn a_fabric_remembers_what_its_runs_told() {
     assert_eq!(memory.intents, BTreeMap::from([(key("db"), intent("db"))]));
     assert_eq!(memory.remembered, BTreeMap::from([(document(0), fate.clone()), (document(1), fate)]));
     assert_eq!(memory.held, BTreeMap::from([(key("a/b \"c\""), reason)]));
-    assert_eq!(memory.key_of(&ObjectId { kind: Kind::new("VPC"), id: 1 }), Some(&key("web")));
     let status = test.ledger.fabric_status(&fabric("lab")).await.unwrap();
     assert_eq!((status.objects, status.held), (1, memory.held));
 }
