@@ -2,6 +2,7 @@
 //!
 //! Faults are data, each used once; what is left of them when the server goes fails the test. `Person` is somebody who
 //! clones and pushes with ordinary Git.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
@@ -261,8 +262,8 @@ async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) ->
         shared.tell_listeners(&repo);
     }
     match after {
-        Some(Fault::ApplyThenDrop) => cut(Duration::ZERO),
-        Some(Fault::ApplyThenCut) => cut(Duration::from_millis(200)),
+        Some(Fault::ApplyThenDrop) => cut(false),
+        Some(Fault::ApplyThenCut) => cut(true),
         Some(Fault::ApplyThenStatus(code)) => status(code),
         _ => response,
     }
@@ -338,14 +339,17 @@ fn status(code: u16) -> HttpResponse {
     HttpResponse::build(StatusCode::from_u16(code).expect("a status code")).finish()
 }
 
-/// A body that breaks off after some time; at once, not even the head of the answer is sent.
-fn cut(after: Duration) -> HttpResponse {
+/// An answer that breaks off: before its first byte, or after some of its body was sent.
+fn cut(begun: bool) -> HttpResponse {
     let broken = async move {
-        tokio::time::sleep(after).await;
+        if begun {
+            // Until the server has flushed what it has.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         Err(std::io::Error::other("cut by the test"))
     };
-    let begun = futures::stream::once(async { Ok(Bytes::from_static(b"0")) });
-    let body = begun.chain(futures::stream::once(broken));
+    let beginning = futures::stream::iter(begun.then(|| Ok(Bytes::from_static(b"0"))));
+    let body = beginning.chain(futures::stream::once(broken));
     HttpResponse::Ok().content_type("application/x-git-receive-pack-result").body(BodyStream::new(Box::pin(body)))
 }
 

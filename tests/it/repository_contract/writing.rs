@@ -140,3 +140,14 @@ pub(super) async fn edits_that_change_nothing_notice_a_moved_head(subject: &impl
 
     assert!(matches!(&error, Error::HeadMoved { now: Some(now), .. } if *now == theirs), "{error:?}");
 }
+
+pub(super) async fn a_directory_can_be_moved(subject: &impl Subject) {
+    let (_, base) = seed(subject);
+    let edits =
+        edits([("dir/b.yaml", Edit::Delete), ("moved/b.yaml", write("b: 1\n")), ("also.yaml", write("a: 1\n"))]);
+
+    commit(&subject.repository(), Some(&base), &edits).await.unwrap();
+
+    assert_eq!(subject.bare().paths("main"), ["a.yaml", "also.yaml", "moved/b.yaml"]);
+    assert_eq!(subject.bare().show("main", "moved/b.yaml"), "b: 1");
+}
