@@ -9,8 +9,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, Access, ObjectModel, SecretError, SecretSource, Settings};
+use crate::config::{self, Access, ObjectModel, Settings};
 use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
@@ -228,7 +229,7 @@ fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Reposi
             Access::Http { login, ca_file, proxy } => {
                 let credentials = match login {
                     None => Credentials::None,
-                    Some(login) => Credentials::Token { user: login.user.clone(), token: git_secret(&login.token) },
+                    Some(login) => Credentials::Token { user: login.user.clone(), token: login.token.clone() },
                 };
                 (credentials, ca_file.clone(), proxy.as_ref().map(ToString::to_string))
             }
@@ -252,23 +253,13 @@ fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Reposi
     Ok(all)
 }
 
-fn git_secret(source: &SecretSource) -> git::SecretSource {
-    match source {
-        SecretSource::Text(text) => git::SecretSource::Text(text.clone()),
-        SecretSource::File(path) => git::SecretSource::File(path.clone()),
-    }
-}
-
 fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Client>>, StartError> {
     let mut all = BTreeMap::new();
     for (name, netbox) in &settings.netboxes {
         let options = netbox::Options {
             name: name.clone(),
             url: netbox.url.clone(),
-            token: match &netbox.token {
-                SecretSource::Text(text) => netbox::TokenSource::Text(text.clone()),
-                SecretSource::File(path) => netbox::TokenSource::File(path.clone()),
-            },
+            token: netbox.token.clone(),
             model: match netbox.model {
                 ObjectModel::CustomObjects => netbox::Model::CustomObjects,
                 ObjectModel::Hedgehog => netbox::Model::Hedgehog,

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use fgd_sync::app::{self, App};
 use fgd_sync::config::{self, LogFormat, Settings};
+use fgd_sync::domain::cause::with_causes;
 use fgd_sync::domain::names::NetBoxName;
 use fgd_sync::http;
 use fgd_sync::ledger::Clock;
@@ -190,13 +191,6 @@ fn openapi() -> ExitCode {
 
 /// Prints an error with all its causes.
 fn fail(failed: &dyn std::error::Error) -> ExitCode {
-    let mut message = failed.to_string();
-    let mut cause = failed.source();
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
-    }
-    eprintln!("error: {message}");
+    eprintln!("error: {}", with_causes(failed));
     ExitCode::FAILURE
 }

@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
-pub use secret::{Fault, SecretError, SecretSource};
 pub use settings::{
     Access, ApiToken, Debounce, Log, LogFormat, Login, NetBox, ObjectModel, People, Redis, Repository, Retry, Schedule,
     Settings,

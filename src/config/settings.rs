@@ -11,10 +11,10 @@ use url::Url;
 use crate::domain::edit::Signature;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::policy::Fabric;
+use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
 use super::remote::RemoteUrl;
-use super::secret::SecretSource;
 
 /// Everything that an operator can set. Every reference in it leads somewhere.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::secret::SecretSource;
 
 use super::remote::{self, RemoteUrl, Transport};
 use super::secret::{self, Found, TOKEN};
@@ -55,7 +56,7 @@ pub(super) fn netboxes<'a>(root: &Section<'a>) -> NetBoxes<'a> {
     sides
 }
 
-fn netbox(section: &Section<'_>, webhook_secrets: Vec<secret::SecretSource>) -> Option<NetBox> {
+fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<NetBox> {
     let url = section.require("url", "Write such as https://netbox.example.com.");
     let token = secret::required(section, &TOKEN, "Give an API token of NetBox, or the file that holds it.");
     let models = [("custom_objects", ObjectModel::CustomObjects), ("hedgehog", ObjectModel::Hedgehog)];
@@ -97,7 +98,7 @@ pub(super) fn repositories<'a>(root: &Section<'a>, data_directory: &Path) -> Rep
 fn repository(
     section: &Section<'_>,
     cache_directory: PathBuf,
-    webhook_secrets: Vec<secret::SecretSource>,
+    webhook_secrets: Vec<SecretSource>,
 ) -> Option<Repository> {
     if let Some(kind) = section.get("kind") {
         kind.choice(&[("git", ())]);
@@ -187,7 +188,7 @@ fn check_name(name: &str, setting: &Setting<'_>) -> bool {
     usable
 }
 
-fn sources(found: &[Found<'_>]) -> Vec<secret::SecretSource> {
+fn sources(found: &[Found<'_>]) -> Vec<SecretSource> {
     found.iter().map(|found| found.source.clone()).collect()
 }
 

@@ -1,5 +1,7 @@
-//! Values only: no I/O, no clock, no async. Every other module speaks in these words.
+//! Values only: no I/O, no clock, no async (a secret alone can be read from its file). Every other module speaks in
+//! these words.
 
+pub mod cause;
 pub mod change;
 pub mod digest;
 pub mod document;
@@ -13,3 +15,4 @@ pub mod path;
 pub mod policy;
 pub mod report;
 pub mod row;
+pub mod secret;

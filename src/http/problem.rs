@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::cause::with_causes;
 use crate::ledger;
 
 /// Why a request was not done.
@@ -82,7 +83,7 @@ impl Problem {
 
     /// For a state of this service that should not be; the log has what the caller must not see.
     pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
-        tracing::error!(cause = causes(cause), "a request could not be answered");
+        tracing::error!(cause = with_causes(cause), "a request could not be answered");
         let remedy = "Look into the service's log for this request, and report it.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something unexpected went wrong", remedy)
     }
@@ -92,7 +93,7 @@ impl From<ledger::Error> for Problem {
     fn from(error: ledger::Error) -> Self {
         match &error {
             ledger::Error::Unavailable { .. } => {
-                tracing::warn!(cause = causes(&error), "Redis could not be asked");
+                tracing::warn!(cause = with_causes(&error), "Redis could not be asked");
                 let detail = "Redis cannot be reached or is too slow, so nothing was recorded for certain";
                 let remedy = "Send the request again; if this lasts, look at Redis and GET /readyz.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail, remedy)
@@ -105,17 +106,6 @@ impl From<ledger::Error> for Problem {
             | ledger::Error::Embedded { .. } => Self::internal(&error),
         }
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl fmt::Display for Problem {

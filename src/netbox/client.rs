@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::domain::kind::{Catalogue, Kind, KindSpec};
 use crate::domain::names::{FabricName, NetBoxName};
+use crate::domain::secret::SecretSource;
 
 use super::Error;
 use super::http::Http;
@@ -21,21 +21,14 @@ pub struct Options {
     pub name: NetBoxName,
     /// Where NetBox itself answers, a path prefix included; `api/` is appended.
     pub url: Url,
-    pub token: TokenSource,
+    /// Version 2 (`nbt_...`) and version 1 (40 hex digits) are told apart by their look.
+    pub token: SecretSource,
     pub model: Model,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Used for every request; the environment's proxies are not.
     pub proxy: Option<Url>,
     pub timeouts: Timeouts,
-}
-
-/// Where the API token comes from. Version 2 (`nbt_...`) and version 1 (40 hex digits) are told apart by their look.
-#[derive(Debug, Clone)]
-pub enum TokenSource {
-    Text(SecretString),
-    /// Read again at each request, so that a rotated token needs no restart.
-    File(PathBuf),
 }
 
 /// How long one request may take.

@@ -10,10 +10,12 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
+use crate::domain::cause::with_causes;
 use crate::domain::names::NetBoxName;
+use crate::domain::secret::SecretSource;
 
 use super::Error;
-use super::client::{Timeouts, TokenSource};
+use super::client::Timeouts;
 use super::refusal;
 
 /// The largest answer that is read: a page of 1,000 rows is some 8 MB.
@@ -27,7 +29,7 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Http {
     name: NetBoxName,
     api: Url,
-    token: TokenSource,
+    token: SecretSource,
     pub(super) timeouts: Timeouts,
     client: reqwest::Client,
 }
@@ -67,7 +69,7 @@ impl Http {
     pub fn new(
         name: NetBoxName,
         url: Url,
-        token: TokenSource,
+        token: SecretSource,
         timeouts: Timeouts,
         ca_file: Option<&Path>,
         proxy: Option<Url>,
@@ -95,7 +97,7 @@ impl Http {
                 reqwest::Proxy::all(proxy).map_err(|_| settings("the proxy's url cannot be used".to_owned()))?;
             builder = builder.proxy(proxy);
         }
-        let client = builder.build().map_err(|error| settings(chain(&error)))?;
+        let client = builder.build().map_err(|error| settings(with_causes(&error)))?;
         let api = api_root(url).map_err(settings)?;
         Ok(Self { name, api, token, timeouts, client })
     }
@@ -185,26 +187,15 @@ impl Http {
         let not_sent = error.is_connect() || error.is_builder();
         let error = error.without_url();
         match not_sent {
-            true => NoAnswer::NotSent(self.unavailable(chain(&error), None)),
-            false => NoAnswer::Lost(chain(&error)),
+            true => NoAnswer::NotSent(self.unavailable(with_causes(&error), None)),
+            false => NoAnswer::Lost(with_causes(&error)),
         }
     }
 
     fn authorization(&self) -> Result<HeaderValue, Error> {
         let settings = |detail: String| Error::Settings { netbox: self.name.to_string(), detail };
-        let from_file;
-        let token = match &self.token {
-            TokenSource::Text(token) => token.expose_secret(),
-            TokenSource::File(path) => {
-                from_file = std::fs::read_to_string(path)
-                    .map_err(|error| settings(format!("token file {}: {error}", path.display())))?;
-                &from_file
-            }
-        };
-        let token = token.trim();
-        if token.is_empty() {
-            return Err(settings("the token is empty".to_owned()));
-        }
+        let token = self.token.read().map_err(|unusable| settings(with_causes(&unusable)))?;
+        let token = token.expose_secret();
         let scheme = if token.starts_with("nbt_") { "Bearer" } else { "Token" };
         let mut value = HeaderValue::try_from(format!("{scheme} {token}"))
             .map_err(|_| settings("the token has characters that a token cannot have".to_owned()))?;
@@ -290,15 +281,4 @@ fn api_root(mut url: Url) -> Result<Url, String> {
 
 fn is_html(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|kind| kind.starts_with("text/html"))
-}
-
-/// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

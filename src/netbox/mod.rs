@@ -34,7 +34,7 @@ use std::time::Duration;
 use crate::domain::key::ObjectId;
 use crate::domain::lease::LeaseLost;
 
-pub use client::{Client, Model, Options, Status, Timeouts, TokenSource};
+pub use client::{Client, Model, Options, Status, Timeouts};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 

@@ -13,8 +13,9 @@ use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::row::Row;
+use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::netbox::setup::SetupOptions;
-use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, Timeouts, TokenSource, WriteContext, Written};
+use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, Timeouts, WriteContext, Written};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
@@ -78,10 +79,10 @@ impl Lab {
 }
 
 fn client(netbox: &NetBox, write: Duration) -> Client {
-    client_with(netbox, TokenSource::Text(SecretString::from(TOKEN)), write)
+    client_with(netbox, SecretSource::Text(SecretString::from(TOKEN)), write)
 }
 
-fn client_with(netbox: &NetBox, token: TokenSource, write: Duration) -> Client {
+fn client_with(netbox: &NetBox, token: SecretSource, write: Duration) -> Client {
     let model = match netbox.flavor() {
         Flavor::CustomObjects => Model::CustomObjects,
         Flavor::Hedgehog => Model::Hedgehog,
@@ -89,7 +90,7 @@ fn client_with(netbox: &NetBox, token: TokenSource, write: Duration) -> Client {
     Client::new(options(netbox.url(), token, model, write)).unwrap()
 }
 
-fn options(url: &str, token: TokenSource, model: Model, write: Duration) -> Options {
+fn options(url: &str, token: SecretSource, model: Model, write: Duration) -> Options {
     Options {
         name: NetBoxName::new("main"),
         url: url.parse().unwrap(),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, SecretSource, Settings};
+use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, Settings};
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
 use fgd_sync::domain::policy::{OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
 /// The smallest settings that work. All secrets here are made up.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::remote::{Remote, Transport};
+use crate::domain::cause::with_causes;
+use crate::domain::secret::SecretSource;
 use crate::repo::Error;
 
 /// What opens a remote.
@@ -17,26 +19,6 @@ pub enum Credentials {
     Token { user: String, token: SecretSource },
     /// A private key file for ssh, and the file of the host keys that are trusted.
     SshKey { file: PathBuf, known_hosts: PathBuf },
-}
-
-/// Where a secret is; read at each use, so that a rotated one counts at once.
-#[derive(Debug, Clone)]
-pub enum SecretSource {
-    Text(SecretString),
-    /// The file's text without the white space at its end.
-    File(PathBuf),
-}
-
-impl SecretSource {
-    /// The secret as it is now.
-    pub fn read(&self) -> Result<SecretString, Error> {
-        match self {
-            Self::Text(secret) => Ok(secret.clone()),
-            Self::File(path) => std::fs::read_to_string(path)
-                .map(|text| SecretString::from(text.trim_end()))
-                .map_err(|error| local(format!("{}: {error}", path.display()))),
-        }
-    }
 }
 
 /// Variables and settings of one `git` call that may speak to the remote. Nothing of it stands in argv.
@@ -77,9 +59,9 @@ impl Credentials {
         let mut opened = Opened::default();
         match (self, remote.transport()) {
             (Self::Token { user, token }, Transport::Http { scope, .. }) => {
-                let token = token.read()?;
-                if token.expose_secret().contains(['\n', '\r', '\0']) || user.contains(['\n', '\r', '\0']) {
-                    return Err(local("the user or token has more than one line".to_owned()));
+                let token = token.read().map_err(|unusable| local(with_causes(&unusable)))?;
+                if user.contains(['\n', '\r', '\0']) {
+                    return Err(local("the user has more than one line".to_owned()));
                 }
                 opened.environment.push((USER, user.into()));
                 opened.environment.push((PASSWORD, token.expose_secret().into()));
@@ -117,19 +99,6 @@ fn local(detail: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rotated_token_file_counts_at_the_next_use() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("token");
-        let source = SecretSource::File(file.clone());
-        std::fs::write(&file, "old\n").unwrap();
-        let old = source.read().unwrap();
-
-        std::fs::write(&file, "new\n").unwrap();
-
-        assert_eq!((old.expose_secret(), source.read().unwrap().expose_secret()), ("old", "new"));
-    }
 
     #[test]
     fn no_credential_shows_its_secret() {

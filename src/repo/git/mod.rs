@@ -33,7 +33,7 @@ use command::Git;
 use compose::Composed;
 use push::Swap;
 
-pub use credentials::{Credentials, SecretSource};
+pub use credentials::Credentials;
 pub use remote::{BadRemote, Remote};
 
 /// Where a repository is and how to reach it.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use fgd_sync::domain::key::ObjectId;
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::FabricName;
+use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::netbox::setup::setup;
-use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, TokenSource, Written};
+use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, Written};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -42,7 +43,7 @@ async fn a_404_of_an_endpoint_that_is_gone_is_no_missing_row() {
     let error = bare.client.read(&object("VPC", 1)).await.unwrap_err();
     assert!(matches!(error, Error::NoEndpoint { .. }), "{error}");
 
-    let token = TokenSource::Text(SecretString::from(TOKEN));
+    let token = SecretSource::Text(SecretString::from(TOKEN));
     let other = Client::new(options(bare.netbox.url(), token, Model::Hedgehog, Duration::from_secs(5))).unwrap();
     let error = other.read(&object("VPC", 1)).await.unwrap_err();
     assert!(matches!(error, Error::NoEndpoint { .. }), "{error}");
@@ -211,7 +212,7 @@ async fn a_change_log_that_may_not_be_read_is_denied_not_empty() {
 #[tokio::test]
 async fn a_wrong_token_is_denied_and_never_shown() {
     let netbox = NetBox::custom_objects();
-    let wrong = TokenSource::Text(SecretString::from("nbt_wrong.topsecret"));
+    let wrong = SecretSource::Text(SecretString::from("nbt_wrong.topsecret"));
     let client = client_with(&netbox, wrong, Duration::from_secs(5));
 
     let error = client.status().await.unwrap_err();
@@ -226,7 +227,7 @@ async fn both_token_versions_work_and_a_file_is_read_again_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     std::fs::write(&path, format!("{TOKEN_V1}\n")).unwrap();
-    let client = client_with(&netbox, TokenSource::File(path.clone()), Duration::from_secs(5));
+    let client = client_with(&netbox, SecretSource::File(path.clone()), Duration::from_secs(5));
 
     assert_eq!(client.status().await.unwrap().version, "4.7.3");
     std::fs::write(&path, "nbt_revoked").unwrap();
@@ -256,7 +257,7 @@ async fn a_read_survives_a_passing_failure_and_reports_a_lasting_one() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
     let url = NetBox::hedgehog().url().to_owned();
-    let token = TokenSource::Text(SecretString::from(TOKEN));
+    let token = SecretSource::Text(SecretString::from(TOKEN));
     let client = Client::new(options(&url, token, Model::Hedgehog, Duration::from_secs(5))).unwrap();
 
     assert!(matches!(client.status().await, Err(Error::Unavailable { .. })));
@@ -292,7 +293,7 @@ async fn a_renamed_fabric_takes_its_rows_along() {
 #[test]
 fn settings_that_cannot_be_used_are_told_without_their_secrets() {
     let with = |url: &str, ca_file: Option<&str>| {
-        let token = TokenSource::Text(SecretString::from(TOKEN));
+        let token = SecretSource::Text(SecretString::from(TOKEN));
         let options = options(url, token, Model::Hedgehog, Duration::from_secs(5));
         Client::new(Options { ca_file: ca_file.map(Into::into), ..options }).err()
     };

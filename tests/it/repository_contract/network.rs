@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::support::git_server::{Fault, Route};
+use fgd_sync::domain::secret::SecretSource;
 
 pub(super) async fn a_wrong_password_is_denied_and_not_shown(subject: &impl OnNetwork) {
     let (_, base) = seed(subject);
