@@ -6,6 +6,7 @@ pub mod app;
 pub mod fakes;
 pub mod git_server;
 pub mod lease;
+pub mod real_netbox;
 pub mod redis;
 
 use std::fmt::Debug;
