@@ -6,6 +6,7 @@ mod borders;
 mod flows;
 mod ledger;
 mod netbox_client;
+mod private_networks;
 mod queue;
 mod receive;
 mod repository_contract;

@@ -4,10 +4,12 @@
 
 pub mod app;
 pub mod fakes;
+pub mod front;
 pub mod git_server;
 pub mod lease;
 pub mod real_netbox;
 pub mod redis;
+pub mod ssh_server;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
