@@ -4,7 +4,6 @@
 //! (`git http-backend`) and a NetBox stand-in, or with `--netbox` a real NetBox. Nothing reaches beyond this machine.
 
 mod netbox;
-mod service;
 mod story;
 
 #[path = "../support/mod.rs"]

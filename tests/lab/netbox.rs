@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::story::Failure;
 use crate::support::app::FABRIC;
 use crate::support::fakes::netbox::{NetBox, Object, TOKEN};
+use crate::support::process::Failure;
 use crate::support::real_netbox::RealNetBox;
 
 /// The NetBox of the story, and alice who works in it.

@@ -1,6 +1,5 @@
 //! What happens in the lab, chapter by chapter.
 
-use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,9 +10,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::netbox::LabNetBox;
-use crate::service::{API_TOKEN, Service, binary, client};
 use crate::support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds, push_body, sign_as_github};
 use crate::support::git_server::{Bare, GitServer, Person, Pushed};
+use crate::support::process::{Failure, Service, binary, client, free_port};
 
 const BRANCH: &str = "main";
 const REPOSITORY: &str = "fabrics.git";
@@ -22,27 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(200);
 const ACCOUNT: (&str, &str) = ("fgd-sync", "lab-git-password");
 
-/// Why the lab could not go on, for a person.
-#[derive(Debug)]
-pub struct Failure(pub String);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        Self(error.to_string())
-    }
-}
+/// Protects nothing: the lab listens on this machine only.
+const API_TOKEN: &str = "lab-api-token";
 
 /// The lab's world.
 pub struct Story {
@@ -90,9 +70,9 @@ impl Story {
         let setup = run(&["setup", "netbox", "--config", &settings.display().to_string()])?;
         let steps = setup.lines().count();
         show("fgd-sync setup netbox", &format!("{}\n... {steps} steps in all", first_lines(&setup, 3)));
-        let service = Service::start(&settings, &address).await?;
+        let service = Service::start(&settings, &address, API_TOKEN).await?;
         say(&format!("The service answers at {address}."));
-        service.settled().await?;
+        service.settled(PATIENCE).await?;
         show(
             "The first full comparison made the fabric's directory",
             &bare.git(&["log", "--format=%h %an: %s", BRANCH]),
@@ -170,8 +150,7 @@ impl Story {
     async fn everything_again(&mut self) -> Result<(), Failure> {
         chapter("Again: a full comparison is asked for, with nothing left to do");
         let (commits, changes) = (self.commits(), self.netbox.changes().await);
-        let request = client().post(format!("{}/api/v1/fabrics/{FABRIC}/sync", self.address)).bearer_auth(API_TOKEN);
-        request.send().await?.error_for_status()?;
+        self.service.post(&format!("/api/v1/fabrics/{FABRIC}/sync")).await?;
         self.carry(|_, _| true).await?;
         let (commits, changes) = (self.commits() - commits, self.netbox.changes().await - changes);
         self.check(commits == 0 && changes == 0, &format!("{commits} commits and {changes} changes in NetBox"));
@@ -229,7 +208,7 @@ impl Story {
                 self.send_push(&pushed).await?;
                 sent += 1;
             }
-            self.service.settled().await?;
+            self.service.settled(PATIENCE).await?;
             // What the service writes causes webhooks too: its echoes, which must end by themselves.
             if sent > 0 {
                 continue;
@@ -346,10 +325,6 @@ fn run(arguments: &[&str]) -> Result<String, Failure> {
         return Ok(text(&output.stdout));
     }
     Err(Failure(format!("fgd-sync {}: {}", arguments.join(" "), text(&output.stderr))))
-}
-
-fn free_port() -> Result<u16, Failure> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn job_table(jobs: &Value) -> String {

@@ -7,6 +7,7 @@ pub mod fakes;
 pub mod front;
 pub mod git_server;
 pub mod lease;
+pub mod process;
 pub mod real_netbox;
 pub mod redis;
 pub mod ssh_server;
