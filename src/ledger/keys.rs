@@ -30,6 +30,7 @@
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
 //! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
 //! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one
