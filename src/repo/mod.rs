@@ -1,5 +1,6 @@
 //! Repositories: where the fabric directories live. One trait, one contract suite, several kinds.
 
+mod changes;
 pub mod git;
 
 use std::collections::BTreeMap;
