@@ -66,8 +66,8 @@ impl Beginner<'_> {
             return Err(moved(branch, Some(first.commit)));
         }
         if is_all && first.on_branch {
-            self.heads.wrote(branch, &first.commit, None);
-            return self.heads.head(self.http, branch).await.map(|_| first.commit);
+            let swap = Swap { branch, base: None, ours: &first.commit, how: How::OnTop };
+            return self.swapper.confirm(swap).await;
         }
         let tree = self.maker.tree(None, &Files::new(), changes).await.map_err(|failed| self.still_empty(failed))?;
         let ours = self.maker.commit(&tree, None, message).await.map_err(|failed| self.still_empty(failed))?;

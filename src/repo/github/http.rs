@@ -12,6 +12,7 @@ use url::Url;
 use super::auth::{Authorizer, For, Grant};
 use super::expiry::Expiry;
 use super::pace::{Cost, Pace, Resource, Wait, WaitReason};
+use super::place::Place;
 use super::transport::{Reply, Request, Silence, Transport};
 use super::{answer, limits};
 use crate::repo::Error;
@@ -22,8 +23,9 @@ const READ_RETRIES: usize = 2;
 const READ_PAUSE: Duration = Duration::from_millis(200);
 /// A wait for the gap between writes that is short enough to be made inside a run.
 const SHORT: Duration = Duration::from_secs(2);
-/// How often such a wait is made for one request before the run is given back.
-const SHORT_WAITS: usize = 5;
+/// How often such a wait is made for one request before the run is given back. Many, because a run that is given back
+/// makes all its objects again.
+const SHORT_WAITS: usize = 30;
 /// A pause that nobody knows the length of.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(60);
 
@@ -34,17 +36,6 @@ pub(super) struct Http {
     pace: Arc<dyn Pace>,
     place: Mutex<Place>,
     pub expiry: Expiry,
-}
-
-/// Where the repository is now.
-#[derive(Clone)]
-struct Place {
-    /// The parts of its path: `repos`, owner, name; after a rename `repositories`, id.
-    path: Vec<String>,
-    owner: String,
-    name: String,
-    /// `github.com/owner/name`, as errors and logs show it.
-    shown: String,
 }
 
 /// One request about the repository.
@@ -98,13 +89,8 @@ impl Http {
         pace: Arc<dyn Pace>,
         (owner, name): (String, String),
     ) -> Self {
-        let place = Place {
-            path: vec!["repos".to_owned(), owner.clone(), name.clone()],
-            shown: format!("{}/{owner}/{name}", transport.api.shown),
-            owner,
-            name,
-        };
-        Self { transport, authorizer, pace, place: Mutex::new(place), expiry: Expiry::default() }
+        let place = Mutex::new(Place::new(&transport.api, &owner, &name));
+        Self { transport, authorizer, pace, place, expiry: Expiry::default() }
     }
 
     /// `github.com/owner/name`: the repository as errors and logs show it.
@@ -265,14 +251,8 @@ impl Http {
     async fn follow_rename(&self, asked: &Url, moved: &Url) {
         let api = &self.transport.api;
         let before = self.place();
-        let place = api.rest(before.path.iter().map(String::as_str));
-        let (Some(was), Some(now)) = (asked.path().strip_prefix(place.path()), api.below(moved)) else { return };
-        let Some(new) = now.strip_suffix(was) else { return };
-        let new: Vec<String> = new.split('/').map(str::to_owned).collect();
-        if new == before.path {
-            return;
-        }
-        self.change_place(|place| place.path = new);
+        let Some(path) = before.path_after(api, asked, moved) else { return };
+        self.change_place(|place| place.path = path);
         // Only for the log and for GraphQL: all goes on without it.
         let Ok(known) = Box::pin(self.repository()).await else { return };
         tracing::warn!(
@@ -280,10 +260,7 @@ impl Http {
             "The repository was renamed: put its new name into the settings."
         );
         if let Some((owner, name)) = known.full_name.split_once('/') {
-            self.change_place(|place| {
-                (place.owner, place.name) = (owner.to_owned(), name.to_owned());
-                place.shown = format!("{}/{owner}/{name}", api.shown);
-            });
+            self.change_place(|place| *place = Place { path: place.path.clone(), ..Place::new(api, owner, name) });
         }
     }
 

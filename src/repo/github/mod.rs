@@ -27,6 +27,7 @@ mod limits;
 mod merkle;
 mod objects;
 pub mod pace;
+mod place;
 mod refusal;
 mod runs;
 mod signed;
@@ -147,6 +148,10 @@ impl GitHubRepository {
         self.http.expiry.at()
     }
 
+    fn swapper<'a>(&'a self, proof: &'a LeaseProof) -> Swapper<'a> {
+        Swapper { http: &self.http, heads: &self.heads, can: &self.can, proof }
+    }
+
     async fn files(&self, base: Option<&Oid>, edits: &Edits) -> Result<Files, Error> {
         match base {
             Some(base) => self.trees.files(&self.http, base, edits).await,
@@ -165,7 +170,7 @@ impl GitHubRepository {
         let Planned { base, files, changes, message } = planned;
         let branch = &proof.target().branch;
         let maker = Maker { http: &self.http, proof };
-        let swapper = Swapper { http: &self.http, heads: &self.heads, can: &self.can, proof };
+        let swapper = self.swapper(proof);
         let root = match base {
             Some(base) => Some(self.trees.root(&self.http, base).await?),
             None => None,
@@ -288,7 +293,11 @@ impl Repository for GitHubRepository {
         let written = match signed_on {
             Some(base) => match signed::cannot_sign(&files, &changes) {
                 Some(detail) => return Err(Error::Refused { branch: branch.clone(), detail }),
-                None => Signer { http: &self.http, heads: &self.heads, proof }.commit(base, &changes, message).await,
+                None => {
+                    let swapper = &self.swapper(proof);
+                    let signer = Signer { http: &self.http, heads: &self.heads, swapper, proof };
+                    signer.commit(base, &changes, message).await
+                }
             },
             None => self.write(proof, Planned { base, files: &files, changes: &changes, message }).await,
         };

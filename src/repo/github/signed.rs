@@ -10,7 +10,7 @@ use serde_json::json;
 use super::graphql::{self, NoData, Query};
 use super::heads::Heads;
 use super::http::Http;
-use super::swap::{moved, uncertain};
+use super::swap::{How, Swap, Swapper, moved, uncertain};
 use super::{refusal, runs};
 use crate::domain::edit::{CommitMessage, Mode};
 use crate::domain::lease::LeaseProof;
@@ -22,6 +22,7 @@ use crate::repo::changes::{self, Change, Changes, Files};
 pub(super) struct Signer<'a> {
     pub http: &'a Http,
     pub heads: &'a Heads,
+    pub swapper: &'a Swapper<'a>,
     pub proof: &'a LeaseProof,
 }
 
@@ -48,8 +49,7 @@ impl Signer<'_> {
         self.proof.require(self.http.write_limit())?;
         match self.http.graphql::<Data>(&Query { text, variables, writes: true }).await {
             Ok(Data { created: Some(Created { commit: Some(Commit { oid }) }) }) => {
-                self.heads.wrote(branch, &oid, Some(base));
-                self.confirm(oid).await
+                self.swapper.confirm(Swap { branch, base: Some(base), ours: &oid, how: How::OnTop }).await
             }
             Ok(_) => self.look(base, message, "an answer without the commit".to_owned(), Doubt::Open).await,
             Err(NoData::NotDone(error)) => Err(error),
@@ -93,16 +93,6 @@ impl Signer<'_> {
             "message": { "headline": headline, "body": body },
             "fileChanges": { "additions": additions, "deletions": deletions },
         })
-    }
-
-    /// The answer itself names the commit; the branch must show it, or one that is not older.
-    async fn confirm(&self, ours: Oid) -> Result<Oid, Error> {
-        let branch = &self.proof.target().branch;
-        match self.heads.head(self.http, branch).await {
-            Ok(Some(_)) => Ok(ours),
-            Ok(None) => Err(moved(branch, None)),
-            Err(error) => Err(uncertain(branch, format!("GitHub took it, but then: {error}"))),
-        }
     }
 
     /// What became of it: the branch tells, and the run's trailer on it.

@@ -88,10 +88,7 @@ impl Swapper<'_> {
     /// Moves the branch, and returns once its head was seen to be our commit or to contain it.
     pub async fn swap(&self, swap: Swap<'_>) -> Result<Oid, Error> {
         match self.attempt(swap).await {
-            Told::Accepted => {
-                self.heads.wrote(swap.branch, swap.ours, swap.base);
-                self.confirm(swap).await
-            }
+            Told::Accepted => self.confirm(swap).await,
             Told::NotDone(error) => Err(error),
             Told::Refused(words) => match self.look(swap).await {
                 Ok(Seen::Ours) => Ok(swap.ours.clone()),
@@ -241,7 +238,8 @@ impl Swapper<'_> {
     }
 
     /// GitHub said yes: the head must show it.
-    async fn confirm(&self, swap: Swap<'_>) -> Result<Oid, Error> {
+    pub async fn confirm(&self, swap: Swap<'_>) -> Result<Oid, Error> {
+        self.heads.wrote(swap.branch, swap.ours, swap.base);
         let unclear = |error: &Error| uncertain(swap.branch, format!("GitHub took it, but then: {error}"));
         let mut waits = STALE_READS.iter();
         loop {
