@@ -5,6 +5,7 @@
 mod borders;
 mod fake_github;
 mod flows;
+mod github;
 mod ledger;
 mod netbox_client;
 mod queue;

@@ -175,7 +175,14 @@ impl GitHubRepository {
             Some(base) => Some(self.trees.root(&self.http, base).await?),
             None => None,
         };
-        let tree = match maker.tree(root.as_ref(), files, changes).await {
+        // Otherwise the base is too large to be known whole, or not as Git stores it today.
+        let is_whole = root.as_ref().is_none_or(|root| merkle::tree_id(files) == *root);
+        let after = is_whole.then(|| files_after(files, changes));
+        let base_tree = match &after {
+            Some(_) if replaces_everything(files, changes) => None,
+            Some(_) | None => root.as_ref(),
+        };
+        let tree = match maker.tree(base_tree, files, changes).await {
             Ok(tree) => tree,
             Err(NotMade::EmptyRepository) if base.is_none() => {
                 let beginner =
@@ -185,7 +192,11 @@ impl GitHubRepository {
             Err(NotMade::EmptyRepository) => return Err(moved(branch, None)),
             Err(NotMade::Error(error)) => return Err(error),
         };
-        let after = self.check_tree(root.as_ref(), &tree, files, changes)?;
+        if after.as_ref().is_some_and(|after| merkle::tree_id(after) != tree) {
+            return Err(self
+                .http
+                .unavailable(format!("GitHub made the tree {tree}, which is not the one that was meant")));
+        }
         let ours = match maker.commit(&tree, base, message).await {
             Ok(ours) => ours,
             Err(NotMade::EmptyRepository) => return Err(moved(branch, None)),
@@ -194,7 +205,11 @@ impl GitHubRepository {
         let taken = swapper.swap(Swap { branch, base, ours: &ours, how: How::OnTop }).await?;
         self.trees.remember_root(&ours, &tree);
         if let Some(after) = after {
-            self.trees.remember_files(&tree, &after);
+            let new = changes.values().filter_map(|change| match change {
+                Change::Write { bytes, .. } => Some((Oid::of_blob(bytes), bytes.len() as u64)),
+                Change::Delete => None,
+            });
+            self.trees.remember_files(&tree, &after, root.as_ref(), &new.collect());
         }
         Ok(taken)
     }
@@ -206,35 +221,28 @@ impl GitHubRepository {
             }
         }
     }
+}
 
-    /// The files of the new tree, proven by its id; `None` where the base is not known whole, or not as Git stores it.
-    fn check_tree(
-        &self,
-        root: Option<&Oid>,
-        tree: &Oid,
-        files: &Files,
-        changes: &Changes<'_>,
-    ) -> Result<Option<Files>, Error> {
-        if root.is_some_and(|root| merkle::tree_id(files) != *root) {
-            return Ok(None);
-        }
-        let mut after = files.clone();
-        for (path, change) in changes {
-            match change {
-                Change::Delete => {
-                    after.remove(path.as_bytes());
-                }
-                Change::Write { executable, bytes } => {
-                    let mode = if *executable { Mode::Executable } else { Mode::File };
-                    after.insert(path.as_bytes().to_vec(), (mode, Oid::of_blob(bytes)));
-                }
+/// The files with the changes made.
+fn files_after(files: &Files, changes: &Changes<'_>) -> Files {
+    let mut after = files.clone();
+    for (path, change) in changes {
+        match change {
+            Change::Delete => {
+                after.remove(path.as_bytes());
+            }
+            Change::Write { executable, bytes } => {
+                let mode = if *executable { Mode::Executable } else { Mode::File };
+                after.insert(path.as_bytes().to_vec(), (mode, Oid::of_blob(bytes)));
             }
         }
-        if merkle::tree_id(&after) == *tree {
-            return Ok(Some(after));
-        }
-        Err(self.http.unavailable(format!("GitHub made the tree {tree}, which is not the one that was meant")))
     }
+    after
+}
+
+/// Whether no file stays: then the new tree needs no base, and GitHub makes no tree without files on the way.
+fn replaces_everything(files: &Files, changes: &Changes<'_>) -> bool {
+    files.keys().all(|path| str::from_utf8(path).is_ok_and(|path| matches!(changes.get(path), Some(Change::Delete))))
 }
 
 /// A commit that is about to be made.

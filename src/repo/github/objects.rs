@@ -11,9 +11,9 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer;
 use super::http::{Call, Http, NoAnswer};
 use super::transport::Reply;
+use super::{answer, merkle};
 use crate::domain::edit::{CommitMessage, Signature};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::Oid;
@@ -63,6 +63,9 @@ impl Maker<'_> {
         let there: HashSet<&Oid> = files.values().map(|(_, oid)| oid).collect();
         let mut entries = Vec::with_capacity(changes.len());
         for (path, change) in changes {
+            if base.is_none() && matches!(change, Change::Delete) {
+                continue;
+            }
             entries.push(self.entry(path, change, &there).await?);
         }
         let (first, then) = in_turns(changes, entries);
@@ -71,7 +74,7 @@ impl Maker<'_> {
         for part in [first, then] {
             tree = self.chain(tree, &part, &mut limit).await?;
         }
-        tree.ok_or_else(|| NotMade::Error(self.http.unavailable("GitHub made no tree".to_owned())))
+        Ok(tree.unwrap_or_else(|| merkle::tree_id(&Files::new())))
     }
 
     /// Each request's tree is the base of the next one; their size shrinks when GitHub cannot take it.
@@ -239,10 +242,7 @@ fn in_turns(changes: &Changes<'_>, entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entr
     if !clash {
         return (Vec::new(), entries);
     }
-    let (deletions, writes): (Vec<_>, Vec<_>) =
-        changes.values().zip(entries).partition(|(change, _)| matches!(change, Change::Delete));
-    let second = |pairs: Vec<(&Change<'_>, Entry)>| pairs.into_iter().map(|(_, entry)| entry).collect();
-    (second(deletions), second(writes))
+    entries.into_iter().partition(|entry| entry.wire["sha"].is_null() && entry.wire.get("content").is_none())
 }
 
 /// How many entries go into the next request: one at least.
@@ -288,7 +288,8 @@ mod tests {
         let change =
             |write: bool| if write { Change::Write { executable: false, bytes: &TEXT } } else { Change::Delete };
         let changes: Changes<'_> = list.iter().map(|(path, write)| (*path, change(*write))).collect();
-        let entries = list.iter().map(|_| Entry { wire: Value::Null, weight: 0 }).collect();
+        let wire = |write: bool| if write { json!({ "content": "x" }) } else { json!({ "sha": null }) };
+        let entries = list.iter().map(|(_, write)| Entry { wire: wire(*write), weight: 0 }).collect();
         let (first, then) = in_turns(&changes, entries);
         (first.len(), then.len())
     }

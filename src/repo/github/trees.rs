@@ -3,6 +3,7 @@
 //! One recursive request has everything, unless GitHub cuts it off; then only the directories that are wanted are read,
 //! level by level where a single one is too large. Trees never change under their id, so what was read once is kept.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -124,14 +125,17 @@ impl Trees {
         lock(&self.roots).put(commit.clone(), root.clone(), 1);
     }
 
-    /// Takes note of the whole content of a tree that we made ourselves.
-    pub fn remember_files(&self, root: &Oid, files: &Files) {
+    /// Takes note of the whole content of a tree that we made ourselves from another, with the sizes of what is new.
+    pub fn remember_files(&self, root: &Oid, files: &Files, base: Option<&Oid>, new: &HashMap<Oid, u64>) {
         if self.is_large.load(Ordering::Relaxed) {
             return;
         }
+        let before = base.and_then(|base| lock(&self.whole).get(base)).unwrap_or_default();
+        let mut sizes: HashMap<&Oid, u64> = before.iter().filter_map(|entry| Some((&entry.oid, entry.size?))).collect();
+        sizes.extend(new.iter().map(|(oid, size)| (oid, *size)));
         let entry = |(path, (mode, oid)): (&Vec<u8>, &(Mode, Oid))| {
             let path = String::from_utf8(path.clone()).ok()?;
-            Some(Entry { path, kind: Kind::File(*mode), oid: oid.clone(), size: None })
+            Some(Entry { path, kind: Kind::File(*mode), oid: oid.clone(), size: sizes.get(oid).copied() })
         };
         if let Some(entries) = files.iter().map(entry).collect::<Option<Vec<_>>>() {
             let weight = entries.len();
