@@ -178,6 +178,10 @@ impl GitHubRepository {
         // Otherwise the base is too large to be known whole, or not as Git stores it today.
         let is_whole = root.as_ref().is_none_or(|root| merkle::tree_id(files) == *root);
         let after = is_whole.then(|| files_after(files, changes));
+        if after.as_ref().is_some_and(Files::is_empty) {
+            let detail = "the commit would leave no file at all, and GitHub's API makes no empty tree".to_owned();
+            return Err(Error::Refused { branch: branch.clone(), detail });
+        }
         let base_tree = match &after {
             Some(_) if replaces_everything(files, changes) => None,
             Some(_) | None => root.as_ref(),

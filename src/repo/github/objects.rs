@@ -11,9 +11,9 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::http::{Call, Http, NoAnswer};
 use super::transport::Reply;
-use super::{answer, merkle};
 use crate::domain::edit::{CommitMessage, Signature};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::Oid;
@@ -74,7 +74,7 @@ impl Maker<'_> {
         for part in [first, then] {
             tree = self.chain(tree, &part, &mut limit).await?;
         }
-        Ok(tree.unwrap_or_else(|| merkle::tree_id(&Files::new())))
+        tree.ok_or_else(|| NotMade::Error(self.http.unavailable("GitHub made no tree".to_owned())))
     }
 
     /// Each request's tree is the base of the next one; their size shrinks when GitHub cannot take it.
