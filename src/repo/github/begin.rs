@@ -3,7 +3,8 @@
 //! GitHub takes no Git objects into a repository without a branch; only its Contents API can make the first commit, and
 //! that with one file. So one file goes first that way. When there are more, the whole commit is made beside it, without
 //! a parent, and takes its place by a strict swap: for that moment the branch shows one file of the commit, and if we are
-//! killed then, the next run finds that file and goes on from it.
+//! killed then, the next run finds that file and goes on from it. Where that swap is not to be had, because a rule forbids
+//! what is not a fast-forward or there is no GraphQL, the whole commit follows the first one.
 
 use std::time::SystemTime;
 
@@ -71,11 +72,17 @@ impl Beginner<'_> {
         }
         let tree = self.maker.tree(None, &Files::new(), changes).await.map_err(|failed| self.still_empty(failed))?;
         let ours = self.maker.commit(&tree, None, message).await.map_err(|failed| self.still_empty(failed))?;
-        let swap = match first.on_branch {
-            true => Swap { branch, base: Some(&first.commit), ours: &ours, how: How::InPlace },
-            false => Swap { branch, base: None, ours: &ours, how: How::OnTop },
-        };
-        self.swapper.swap(swap).await
+        if !first.on_branch {
+            return self.swapper.swap(Swap { branch, base: None, ours: &ours, how: How::OnTop }).await;
+        }
+        let base = Some(&first.commit);
+        match self.swapper.swap(Swap { branch, base, ours: &ours, how: How::InPlace }).await {
+            Err(Error::Refused { .. } | Error::Unavailable { after: None, .. }) => {
+                let ours = self.maker.commit(&tree, base, message).await.map_err(|failed| self.still_empty(failed))?;
+                self.swapper.swap(Swap { branch, base, ours: &ours, how: How::OnTop }).await
+            }
+            done => done,
+        }
     }
 
     /// <https://docs.github.com/en/rest/repos/contents#create-or-update-file-contents>

@@ -10,17 +10,19 @@ use crate::domain::edit::Mode;
 use crate::domain::names::Oid;
 use crate::repo::changes::Files;
 
+/// A file below some directory, by its path from there.
+type Below<'a> = (&'a [u8], Mode, &'a Oid);
+
 /// The id of the tree with exactly these files.
 pub(super) fn tree_id(files: &Files) -> Oid {
-    let entries: Vec<(&[u8], Mode, &Oid)> =
-        files.iter().map(|(path, (mode, oid))| (path.as_slice(), *mode, oid)).collect();
+    let entries: Vec<Below<'_>> = files.iter().map(|(path, (mode, oid))| (path.as_slice(), *mode, oid)).collect();
     id_of(&entries)
 }
 
-fn id_of(entries: &[(&[u8], Mode, &Oid)]) -> Oid {
+fn id_of(entries: &[Below<'_>]) -> Oid {
     // Git orders a directory as if its name ended with a slash.
     let mut lines: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    let mut below: BTreeMap<&[u8], Vec<(&[u8], Mode, &Oid)>> = BTreeMap::new();
+    let mut below: BTreeMap<&[u8], Vec<Below<'_>>> = BTreeMap::new();
     for (path, mode, oid) in entries {
         match path.iter().position(|byte| *byte == b'/') {
             Some(at) => below.entry(&path[..at]).or_default().push((&path[at + 1..], *mode, oid)),

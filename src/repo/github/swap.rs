@@ -130,8 +130,7 @@ impl Swapper<'_> {
         }
         match (swap.how, swap.base) {
             (How::InPlace, _) => Told::NotDone(
-                self.http
-                    .unavailable("the branch cannot be begun in one commit without GraphQL; trying again".to_owned()),
+                self.http.unavailable("a branch's first commit cannot be replaced without GraphQL".to_owned()),
             ),
             (How::OnTop, Some(base)) => self.fast_forward(swap, base).await,
             (How::OnTop, None) => self.create(swap).await,

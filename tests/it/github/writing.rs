@@ -9,7 +9,7 @@ async fn the_requests_of_a_commit_grow_with_its_hundreds() {
     let repository = scene.open();
     let mut costs = Vec::new();
     for count in [1, 100, 101, 1_000] {
-        let edits: Edits = many(count).into_iter().map(|(at, _)| (at, write(format!("{count}\n")))).collect();
+        let edits: Edits = many(count).into_keys().map(|at| (at, write(format!("{count}\n")))).collect();
         scene.github.forget_served();
         let head = repository.head(&main()).await.unwrap().unwrap();
         repository.tree(&head, &RepoPath::root()).await.unwrap();
