@@ -1,7 +1,13 @@
 //! The stand-in for GitHub, held against what GitHub documents, with plain HTTP.
 
+mod apps;
+mod door;
+mod faults;
 mod git_data;
 mod graphql;
+mod pulls;
+mod rules;
+mod webhooks;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -37,14 +43,14 @@ fn request(github: &GitHub, method: &str, path: &str) -> RequestBuilder {
 }
 
 fn bare_request(method: Method, url: &str) -> RequestBuilder {
+    let agent = client(|builder| builder.user_agent("a-test"));
+    agent.request(method, url).header("accept", "application/vnd.github+json")
+}
+
+fn client(build: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent("a-test")
-        .build()
-        .unwrap();
-    client.request(method, url).header("accept", "application/vnd.github+json")
+    let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    build(plain).build().unwrap()
 }
 
 async fn send(request: RequestBuilder) -> Answer {
@@ -68,6 +74,27 @@ async fn graphql(github: &GitHub, query: &str, variables: Value) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body
 }
+
+/// A mutation that moves main.
+const UPDATE: &str = "mutation($id: ID!, $updates: [RefUpdate!]!) {
+    updateRefs(input: {repositoryId: $id, refUpdates: $updates}) { clientMutationId }
+}";
+
+async fn repository_id(github: &GitHub) -> Value {
+    let answer = graphql(github, "{ repository(owner: \"acme\", name: \"fabric\") { id } }", json!({})).await;
+    answer["data"]["repository"]["id"].clone()
+}
+
+/// A commit that is on no branch yet, with one more file.
+async fn commit_on(github: &GitHub, parent: &str, file: &str) -> String {
+    let tree =
+        json!({"base_tree": parent, "tree": [{"path": file, "mode": "100644", "type": "blob", "content": file}]});
+    let tree = ask(github, "POST", &format!("{REPO}/git/trees"), tree).await.sha();
+    let commit = json!({"message": file, "tree": tree, "parents": [parent]});
+    ask(github, "POST", &format!("{REPO}/git/commits"), commit).await.sha()
+}
+
+const REPO: &str = "repos/acme/fabric";
 
 /// A repository `acme/fabric` with `a.yaml` and `dir/b.yaml` on main; gives the commit.
 fn seeded(github: &GitHub) -> String {

@@ -2,10 +2,8 @@
 
 use serde_json::json;
 
-use super::{ask, get, seeded};
+use super::{REPO, ask, get, seeded};
 use crate::support::fakes::github::{GitHub, Route};
-
-const REPO: &str = "repos/acme/fabric";
 
 #[tokio::test]
 async fn a_batch_becomes_a_commit_with_true_ids() {

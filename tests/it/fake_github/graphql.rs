@@ -1,24 +1,15 @@
 //! GraphQL: reading, the strict mutations, and what is refused.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{graphql, seeded};
+use super::{UPDATE, graphql, repository_id, seeded};
 use crate::support::fakes::github::{GitHub, Route};
-
-const UPDATE: &str = "mutation($id: ID!, $updates: [RefUpdate!]!) {
-    updateRefs(input: {repositoryId: $id, refUpdates: $updates}) { clientMutationId }
-}";
 
 const COMMIT: &str = "mutation($input: CreateCommitOnBranchInput!) {
     createCommitOnBranch(input: $input) { commit { oid signature { isValid } } ref { name } }
 }";
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
-
-async fn id(github: &GitHub) -> Value {
-    let answer = graphql(github, "{ repository(owner: \"acme\", name: \"fabric\") { id } }", json!({})).await;
-    answer["data"]["repository"]["id"].clone()
-}
 
 #[tokio::test]
 async fn a_head_and_its_blobs_come_in_one_query() {
@@ -51,7 +42,7 @@ async fn update_refs_moves_only_from_where_it_was_told() {
     let second = person.write("c", "").push("main", "second");
     let third = person.write("d", "").commit("third");
     person.git(&["push", "-q", "origin", "HEAD:refs/heads/other"]);
-    let id = id(&github).await;
+    let id = repository_id(&github).await;
     let update = |before: &str, after: &str| {
         json!({"id": id, "updates": [
             {"name": "refs/heads/main", "beforeOid": before, "afterOid": after, "force": false},
@@ -73,7 +64,7 @@ async fn update_refs_moves_only_from_where_it_was_told() {
 async fn update_refs_is_all_or_nothing() {
     let github = GitHub::start();
     let head = seeded(&github);
-    let updates = json!({"id": id(&github).await, "updates": [
+    let updates = json!({"id": repository_id(&github).await, "updates": [
         {"name": "refs/heads/new", "beforeOid": ZERO, "afterOid": head},
         {"name": "refs/heads/main", "beforeOid": ZERO, "afterOid": head},
     ]});

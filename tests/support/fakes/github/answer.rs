@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::access::Permission;
+use super::access::{Level, Permission};
 use super::reply::{Body, Reply};
 use super::routes::Route;
 use super::server::Asked;
 use super::world::World;
-use super::{apps, commits, git_data, graphql, refs, rules, show};
+use super::{apps, commits, contents, deliveries, git_data, graphql, hooks, pulls, refs, rules, show, statuses};
 
 /// Does what is asked. With `stale_for`, the next reads of what it moved still see what was before.
 pub(super) fn answer(world: &mut World, asked: &Asked, stale_for: Option<usize>) -> Reply {
+    // People push beside HTTP, so what they did is noticed late, but before what comes now.
+    notice(world, "a-person");
     let before = stale_for.map(|_| all_refs(world));
     let reply = match &asked.document {
         Some(document) => graphql::answer(world, asked, document),
         None => rest(world, asked).unwrap_or_else(|refusal| refusal),
     };
+    notice(world, &asked.login);
     if let Some((before, reads)) = before.zip(stale_for) {
         for (repo, was) in world.repos.iter_mut().zip(before) {
             let is: BTreeMap<String, String> = repo.store.refs("refs/").into_iter().collect();
@@ -28,6 +31,12 @@ pub(super) fn answer(world: &mut World, asked: &Asked, stale_for: Option<usize>)
         }
     }
     reply
+}
+
+fn notice(world: &mut World, by: &str) {
+    for repo in 0..world.repos.len() {
+        deliveries::notice(world, repo, by);
+    }
 }
 
 fn all_refs(world: &World) -> Vec<BTreeMap<String, String>> {
@@ -67,10 +76,38 @@ fn rest(world: &mut World, asked: &Asked) -> Result<Reply, Reply> {
         Route::GetBranch => refs::get_branch(world, repo, asked),
         Route::GetProtection => Ok(rules::protection(world, repo, &asked.base, asked.param("branch"))),
         Route::GetBranchRules => Ok(rules::of_branch(world, repo, asked.param("branch"))),
-        other => {
-            world.unexpected.push(format!("{other:?} is not modelled yet"));
-            Err(Reply::not_found())
-        }
+        Route::GetContents => contents::get(world, repo, asked),
+        Route::PutContents => contents::put(world, repo, asked),
+        Route::DeleteContents => contents::delete(world, repo, asked),
+        Route::GetCombinedStatus => statuses::combined(world, repo, asked),
+        Route::ListStatuses => statuses::list(world, repo, asked),
+        Route::PostStatus => statuses::post(world, repo, asked),
+        Route::ListPulls => pulls::list(world, repo, asked),
+        Route::PostPull => pulls::post(world, repo, asked),
+        Route::GetPull => pulls::get(world, repo, asked),
+        Route::PatchPull => pulls::patch(world, repo, asked),
+        Route::ListPullCommits => pulls::commits(world, repo, asked),
+        Route::MergePull => pulls::merge(world, repo, asked),
+        Route::ListHooks => hooks::list(world, repo, asked),
+        Route::PostHook => hooks::post(world, repo, asked),
+        Route::GetHook => hooks::get(world, repo, asked),
+        Route::PatchHook => hooks::patch(world, repo, asked),
+        Route::DeleteHook => hooks::delete(world, repo, asked),
+        Route::PingHook => hooks::ping(world, repo, asked),
+        Route::ListDeliveries => hooks::list_deliveries(world, repo, asked),
+        Route::GetDelivery => hooks::get_delivery(world, repo, asked),
+        Route::Redeliver => hooks::redeliver(world, repo, asked),
+        Route::GetRateLimit
+        | Route::GetApp
+        | Route::ListInstallations
+        | Route::GetInstallation
+        | Route::CreateToken
+        | Route::GetRepositoryInstallation
+        | Route::GetUser
+        | Route::Query
+        | Route::UpdateRefs
+        | Route::CreateRef
+        | Route::CreateCommitOnBranch => unreachable!("{route:?} is of no repository"),
     }
 }
 
@@ -142,21 +179,14 @@ fn rate_limit(world: &mut World, asked: &Asked) -> Reply {
 }
 
 fn repository(world: &World, at: usize, asked: &Asked) -> serde_json::Value {
-    let repo = &world.repos[at];
     let token = world.token(asked);
-    let pushes = token.can(Permission::Contents, super::access::Level::Write);
-    let url = show::repo_url(&asked.base, repo);
-    let clone = format!("{}/{}.git", world.origin, repo.full_name());
-    json!({
-        "id": repo.id, "node_id": show::repo_node_id(repo), "name": repo.name, "full_name": repo.full_name(),
-        "private": true, "visibility": "private", "owner": show::owner(&asked.base, &repo.owner),
-        "html_url": format!("{}/{}", world.origin, repo.full_name()), "description": null, "fork": false, "url": url,
-        "clone_url": clone, "git_url": clone, "default_branch": repo.default_branch, "archived": false,
-        "disabled": false, "size": 1, "permissions": {
-            "admin": token.can(Permission::Administration, super::access::Level::Write), "push": pushes, "pull": true,
-        },
-        "allow_merge_commit": true, "allow_squash_merge": true, "allow_rebase_merge": true,
-        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
-        "pushed_at": "2024-01-01T00:00:00Z",
-    })
+    let mut shown = show::repository(&asked.base, &world.repos[at]);
+    shown["permissions"] = json!({
+        "admin": token.can(Permission::Administration, Level::Write),
+        "push": token.can(Permission::Contents, Level::Write), "pull": true,
+    });
+    for (name, value) in [("network_count", 0), ("subscribers_count", 0)] {
+        shown[name] = json!(value);
+    }
+    shown
 }

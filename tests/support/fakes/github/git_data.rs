@@ -14,7 +14,8 @@ use super::world::{World, parse_time};
 /// Largest blob that the API shows.
 const LARGEST_BLOB: usize = 100 * 1024 * 1024;
 
-const PERSON: &[Field] = &[("name", true, Shape::Text), ("email", true, Shape::Text), ("date", false, Shape::Text)];
+pub(super) const PERSON: &[Field] =
+    &[("name", true, Shape::Text), ("email", true, Shape::Text), ("date", false, Shape::Text)];
 
 const NEW_COMMIT: &[Field] = &[
     ("message", true, Shape::Text),

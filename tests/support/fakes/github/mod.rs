@@ -12,7 +12,9 @@
 //! | `push` `rules` | how refs move, and what stands against it |
 //! | `server` `admit` `answer` | the socket, the door, the way to the routes |
 //! | `routes` `access` `body` `reply` | routes, permissions, shapes of bodies, answers |
-//! | `refs` `git_data` `commits` | REST, by what it is about |
+//! | `refs` `git_data` `commits` `contents` `statuses` `pulls` `merge` | REST, by what it is about |
+//! | `hooks` `deliveries` | webhooks, and pushes noticed, signed and sent |
+//! | `apps` | Apps, their JWTs, installations and tokens |
 //! | `graphql` | GraphQL |
 //! | `faults` | what goes wrong |
 
@@ -22,9 +24,14 @@ mod answer;
 mod apps;
 mod body;
 mod commits;
+mod contents;
+mod deliveries;
 mod faults;
 mod git_data;
 mod graphql;
+mod hooks;
+mod merge;
+mod pulls;
 mod push;
 mod refs;
 mod reply;
@@ -32,9 +39,11 @@ mod routes;
 mod rules;
 mod server;
 mod show;
+mod statuses;
 mod store;
 mod world;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,11 +51,19 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use self::{
     access::{Level, Permission, Token},
+    apps::APP_KEY,
+    deliveries::{Outcome, Parcel},
     faults::Fault,
+    hooks::{ContentType, Hook},
+    merge::Method,
+    pulls::Pull,
     routes::Route,
     rules::Rule,
+    statuses::Status,
     world::Served,
 };
+use access::Kind;
+use apps::{App, Installation};
 use world::World;
 
 use crate::support::git_server::{Bare, Person};
@@ -111,6 +128,90 @@ impl GitHub {
 
     pub fn add_token(&self, secret: &str, token: Token) {
         self.world().tokens.insert(secret.to_owned(), token);
+    }
+
+    /// Makes an App, which signs its JWTs with `APP_KEY`; gives its id.
+    pub fn add_app(&self, slug: &str) -> u64 {
+        let mut world = self.world();
+        let id = world.next_id();
+        world.apps.push(App { id, client_id: format!("Iv23{slug}"), slug: slug.to_owned() });
+        id
+    }
+
+    /// Puts an App on an account, for these of its repositories (`owner/name`; empty: all); gives the installation's id.
+    pub fn install(&self, app: u64, account: &str, repos: &[&str], permissions: &[(Permission, Level)]) -> u64 {
+        let mut world = self.world();
+        let id = world.next_id();
+        let repos = (!repos.is_empty()).then(|| repos.iter().map(|repo| (*repo).to_owned()).collect());
+        let mut permissions: BTreeMap<Permission, Level> = permissions.iter().copied().collect();
+        permissions.entry(Permission::Metadata).or_insert(Level::Read);
+        let account = account.to_owned();
+        world.installations.push(Installation { id, app, account, repos, permissions, suspended: false });
+        id
+    }
+
+    /// From now on the installation gives no tokens, and those given are bad.
+    pub fn suspend(&self, installation: u64) {
+        let mut world = self.world();
+        world
+            .installations
+            .iter_mut()
+            .filter(|known| known.id == installation)
+            .for_each(|known| known.suspended = true);
+        world.tokens.retain(|_, token| !matches!(token.kind, Kind::Installation { id, .. } if id == installation));
+    }
+
+    /// How many tokens of installations were handed out.
+    pub fn tokens_made(&self) -> usize {
+        self.world().tokens.values().filter(|token| token.is_app()).count()
+    }
+
+    /// From now on every token of an installation is `Bad credentials`, as after a change of its permissions.
+    pub fn revoke_installation_tokens(&self) {
+        self.world().tokens.retain(|_, token| !token.is_app());
+    }
+
+    /// Sends what webhooks wait for, in order, and gives each answer's status; 0 when nobody answered.
+    ///
+    /// GitHub does not try again by itself.
+    pub async fn deliver_all(&self) -> Vec<u16> {
+        let posts = self.look().waiting();
+        let mut codes = Vec::new();
+        for post in posts {
+            let (code, status) = deliveries::send(&post).await;
+            let mut world = self.world();
+            let at = world.now();
+            if let Some(parcel) = world.parcels.iter_mut().find(|parcel| parcel.id == post.parcel) {
+                parcel.outcome = Some(Outcome { code, status, at });
+            }
+            codes.push(code);
+        }
+        codes
+    }
+
+    /// What webhooks wait for ends as if nobody had answered; gives how many there were.
+    pub fn lose_deliveries(&self) -> usize {
+        let posts = self.look().waiting();
+        let mut world = self.world();
+        let at = world.now();
+        for parcel in world.parcels.iter_mut().filter(|parcel| parcel.outcome.is_none()) {
+            parcel.outcome = Some(Outcome { code: 0, status: "failed to connect to host".to_owned(), at });
+        }
+        posts.len()
+    }
+
+    /// All deliveries, sent or waiting, oldest first.
+    pub fn deliveries(&self) -> Vec<Parcel> {
+        self.look().parcels.clone()
+    }
+
+    /// The world, after a look for what people pushed.
+    fn look(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world();
+        for repo in 0..world.repos.len() {
+            deliveries::notice(&mut world, repo, "a-person");
+        }
+        world
     }
 
     /// From now on the token is `Bad credentials`.
@@ -251,6 +352,59 @@ impl Hosted<'_> {
         let repo = &mut self.github.world().repos[self.at];
         repo.protections.clear();
         repo.rulesets.clear();
+    }
+
+    /// Its pull requests, oldest first.
+    pub fn pulls(&self) -> Vec<Pull> {
+        self.github.look().repos[self.at].pulls.clone()
+    }
+
+    /// A person merges a pull request; gives the new head of its base.
+    pub fn merge_pull(&self, number: u64, method: Method) -> String {
+        let mut world = self.github.look();
+        let place = world.repos[self.at].pulls.iter().position(|pull| pull.number == number);
+        let merged = merge::merge(&mut world, self.at, place.expect("a pull request"), "a-person", method);
+        merged.unwrap_or_else(|reply| panic!("it cannot be merged: {reply:?}"))
+    }
+
+    /// A person closes a pull request without merging it.
+    pub fn close_pull(&self, number: u64) {
+        let mut world = self.github.look();
+        let now = world.now();
+        let pull = world.repos[self.at].pulls.iter_mut().find(|pull| pull.number == number).expect("a pull request");
+        (pull.open, pull.closed) = (false, Some(now));
+    }
+
+    /// Statuses of its commits, oldest first.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.github.world().repos[self.at].statuses.clone()
+    }
+
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.github.world().repos[self.at].hooks.clone()
+    }
+
+    /// Registers an active webhook for pushes, without a ping.
+    pub fn hook(&self, url: &str, secret: &str, content_type: ContentType) -> u64 {
+        let mut world = self.github.look();
+        let (id, now) = (world.next_id(), world.now());
+        let events = vec!["push".to_owned()];
+        let (url, secret) = (url.to_owned(), Some(secret.to_owned()));
+        let repo = &mut world.repos[self.at];
+        deliveries::begin(repo);
+        let hook = Hook {
+            id,
+            url,
+            content_type,
+            secret,
+            insecure_ssl: false,
+            events,
+            active: true,
+            created: now,
+            updated: now,
+        };
+        repo.hooks.push(hook);
+        id
     }
 
     /// From now on the old name redirects.

@@ -49,6 +49,80 @@ pub(super) fn repo_url(base: &str, repo: &Repo) -> String {
     format!("{base}/repos/{}", repo.full_name())
 }
 
+pub(super) fn repository(base: &str, repo: &Repo) -> Value {
+    let url = repo_url(base, repo);
+    let web = base.strip_suffix("/api/v3").unwrap_or(base);
+    let html = format!("{web}/{}", repo.full_name());
+    let mut shown = json!({
+        "id": repo.id, "node_id": repo_node_id(repo), "name": repo.name, "full_name": repo.full_name(),
+        "private": true, "visibility": "private", "owner": owner(base, &repo.owner), "html_url": html,
+        "description": null, "fork": false, "url": url, "clone_url": format!("{html}.git"),
+        "git_url": format!("{html}.git"), "ssh_url": format!("{html}.git"), "svn_url": html, "mirror_url": null,
+    });
+    let more = json!({
+        "homepage": null, "language": null, "license": null, "topics": [], "default_branch": repo.default_branch,
+        "archived": false, "disabled": false, "size": 1, "forks": 0, "forks_count": 0, "open_issues": 0,
+        "open_issues_count": 0, "watchers": 0, "watchers_count": 0, "stargazers_count": 0, "is_template": false,
+        "has_issues": true, "has_projects": true, "has_wiki": true, "has_pages": false, "has_downloads": true,
+        "has_discussions": false, "web_commit_signoff_required": false, "allow_forking": true,
+        "allow_merge_commit": true, "allow_squash_merge": true, "allow_rebase_merge": true,
+        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
+        "pushed_at": "2024-01-01T00:00:00Z",
+    });
+    extend(&mut shown, &more);
+    for (name, path) in URLS {
+        shown[*name] = json!(format!("{url}/{path}"));
+    }
+    shown
+}
+
+/// Adds the members of one object to another.
+pub(super) fn extend(shown: &mut Value, more: &Value) {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        shown[name] = value.clone();
+    }
+}
+
+/// Addresses below a repository's own.
+const URLS: &[(&str, &str)] = &[
+    ("archive_url", "{archive_format}{/ref}"),
+    ("assignees_url", "assignees{/user}"),
+    ("blobs_url", "git/blobs{/sha}"),
+    ("branches_url", "branches{/branch}"),
+    ("collaborators_url", "collaborators{/collaborator}"),
+    ("comments_url", "comments{/number}"),
+    ("commits_url", "commits{/sha}"),
+    ("compare_url", "compare/{base}...{head}"),
+    ("contents_url", "contents/{+path}"),
+    ("contributors_url", "contributors"),
+    ("deployments_url", "deployments"),
+    ("downloads_url", "downloads"),
+    ("events_url", "events"),
+    ("forks_url", "forks"),
+    ("git_commits_url", "git/commits{/sha}"),
+    ("git_refs_url", "git/refs{/sha}"),
+    ("git_tags_url", "git/tags{/sha}"),
+    ("hooks_url", "hooks"),
+    ("issue_comment_url", "issues/comments{/number}"),
+    ("issue_events_url", "issues/events{/number}"),
+    ("issues_url", "issues{/number}"),
+    ("keys_url", "keys{/key_id}"),
+    ("labels_url", "labels{/name}"),
+    ("languages_url", "languages"),
+    ("merges_url", "merges"),
+    ("milestones_url", "milestones{/number}"),
+    ("notifications_url", "notifications{?since,all,participating}"),
+    ("pulls_url", "pulls{/number}"),
+    ("releases_url", "releases{/id}"),
+    ("stargazers_url", "stargazers"),
+    ("statuses_url", "statuses/{sha}"),
+    ("subscribers_url", "subscribers"),
+    ("subscription_url", "subscription"),
+    ("tags_url", "tags"),
+    ("teams_url", "teams"),
+    ("trees_url", "git/trees{/sha}"),
+];
+
 pub(super) fn a_ref(base: &str, repo: &Repo, name: &str, sha: &str) -> Value {
     let url = repo_url(base, repo);
     let kind = repo.store.kind(sha).unwrap_or_else(|| "commit".to_owned());

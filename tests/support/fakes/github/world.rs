@@ -7,9 +7,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::access::Token;
+use super::apps::{App, Installation};
+use super::deliveries::Parcel;
 use super::faults::Fault;
+use super::hooks::Hook;
+use super::pulls::Pull;
 use super::routes::Route;
 use super::rules::{Protection, Ruleset};
+use super::statuses::Status;
 use super::store::Store;
 use crate::support::git_server::Bare;
 
@@ -37,6 +42,11 @@ pub(super) struct Repo {
     pub store: Store,
     pub protections: BTreeMap<String, Protection>,
     pub rulesets: Vec<Ruleset>,
+    pub statuses: Vec<Status>,
+    pub pulls: Vec<Pull>,
+    pub hooks: Vec<Hook>,
+    /// Refs as they were at the last look for pushes.
+    pub known: BTreeMap<String, String>,
     /// Refs that reads see as they were, and for how many reads.
     pub stale: BTreeMap<String, (Option<String>, usize)>,
 }
@@ -58,6 +68,10 @@ pub(super) struct World {
     pub origin: String,
     pub repos: Vec<Repo>,
     pub tokens: BTreeMap<String, Token>,
+    pub apps: Vec<App>,
+    pub installations: Vec<Installation>,
+    /// Deliveries of all hooks, oldest first.
+    pub parcels: Vec<Parcel>,
     pub limits: Limits,
     pub served: Vec<Served>,
     /// How many of those nobody counts any more.
@@ -82,6 +96,9 @@ impl World {
             origin,
             repos: Vec::new(),
             tokens: BTreeMap::new(),
+            apps: Vec::new(),
+            installations: Vec::new(),
+            parcels: Vec::new(),
             limits: Limits { tree: 100_000, inline: 200, creating: None },
             served: Vec::new(),
             forgotten: 0,
@@ -103,6 +120,11 @@ impl World {
         since.as_secs().cast_signed()
     }
 
+    /// REST's root in what nobody asked for.
+    pub fn web(&self) -> String {
+        format!("{}/api/v3", self.origin)
+    }
+
     /// An id that nothing else has.
     pub fn next_id(&mut self) -> u64 {
         self.next_id += 1;
@@ -121,6 +143,10 @@ impl World {
             store,
             protections: BTreeMap::new(),
             rulesets: Vec::new(),
+            statuses: Vec::new(),
+            pulls: Vec::new(),
+            hooks: Vec::new(),
+            known: BTreeMap::new(),
             stale: BTreeMap::new(),
         });
         self.repos.len() - 1
@@ -141,6 +167,11 @@ impl World {
 impl Repo {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.owner, self.name)
+    }
+
+    /// The number of the next pull request.
+    pub fn next_number(&self) -> u64 {
+        self.pulls.last().map_or(1, |pull| pull.number + 1)
     }
 
     /// Where reads see a ref: mostly where it is.

@@ -62,8 +62,11 @@ pub(super) struct Definition {
     pub keyword: String,
     pub name: String,
     pub interfaces: Vec<String>,
-    pub fields: Vec<(String, Vec<(String, Type)>, Type)>,
+    pub fields: Vec<Declared>,
 }
+
+/// A field of a definition: its name, its arguments, its type.
+pub(super) type Declared = (String, Vec<(String, Type)>, Type);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Token {

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::syntax::{Definition, Document, Field, Literal, Operation, Place, Selection, Type, parse_schema};
+use super::syntax::{Declared, Definition, Document, Field, Literal, Operation, Place, Selection, Type, parse_schema};
+use crate::support::fakes::github::show::from_base64;
+use crate::support::fakes::github::store::is_oid;
 
 static SCHEMA: LazyLock<BTreeMap<String, Definition>> = LazyLock::new(|| {
     let definitions = parse_schema(include_str!("schema.graphql")).expect("the schema is well-formed");
@@ -187,9 +189,7 @@ fn check_value(value: &Value, of: &Type) -> Result<(), String> {
     }
 }
 
-type InputField = (String, Vec<(String, Type)>, Type);
-
-fn input_fields(of: &str) -> Option<&'static [InputField]> {
+fn input_fields(of: &str) -> Option<&'static [Declared]> {
     SCHEMA.get(of).filter(|definition| definition.keyword == "input").map(|definition| definition.fields.as_slice())
 }
 
@@ -205,11 +205,9 @@ fn scalar(value: &Value, of: &str) -> Result<(), ()> {
     let fits = match of {
         "Int" => value.is_i64(),
         "Boolean" => value.is_boolean(),
-        "GitObjectID" => value.as_str().is_some_and(|text| crate::support::fakes::github::store::is_oid(text)),
+        "GitObjectID" => value.as_str().is_some_and(is_oid),
         "GitRefname" => value.as_str().is_some_and(|text| text.starts_with("refs/")),
-        "Base64String" => {
-            value.as_str().is_some_and(|text| crate::support::fakes::github::show::from_base64(text).is_some())
-        }
+        "Base64String" => value.as_str().is_some_and(|text| from_base64(text).is_some()),
         _ => value.is_string(),
     };
     if fits { Ok(()) } else { Err(()) }
