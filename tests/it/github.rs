@@ -1,11 +1,13 @@
 //! What only the kind `github` has, against the stand-in: how it asks, faults, limits, rules, tokens.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod apps;
 mod asking;
 mod faults;
 mod limits;
 mod refusals;
 mod signed;
+mod statuses;
 mod tokens;
 mod writing;
 

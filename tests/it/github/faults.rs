@@ -12,7 +12,7 @@ const ATTEMPTS: usize = 4;
 const MOST_REQUESTS: usize = 80;
 
 /// The calls of a batch of 150 changes, the first for a replica.
-const CALLS: [Route; 8] = [
+pub(super) const CALLS: [Route; 8] = [
     Route::GetRef,
     Route::GetGitCommit,
     Route::GetTree,

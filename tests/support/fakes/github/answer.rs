@@ -76,6 +76,7 @@ fn rest(world: &mut World, asked: &Asked) -> Result<Reply, Reply> {
         Route::GetBranch => refs::get_branch(world, repo, asked),
         Route::GetProtection => Ok(rules::protection(world, repo, &asked.base, asked.param("branch"))),
         Route::GetBranchRules => Ok(rules::of_branch(world, repo, asked.param("branch"))),
+        Route::GetRuleset => rules::ruleset(world, repo, asked),
         Route::GetContents => contents::get(world, repo, asked),
         Route::PutContents => contents::put(world, repo, asked),
         Route::DeleteContents => contents::delete(world, repo, asked),

@@ -55,6 +55,7 @@ routes! {
     GetProtection "GET" "repos/{owner}/{repo}/branches/{branch}/protection" Administration Read;
     GetBranch "GET" "repos/{owner}/{repo}/branches/{branch..}" Contents Read;
     GetBranchRules "GET" "repos/{owner}/{repo}/rules/branches/{branch..}" Metadata Read;
+    GetRuleset "GET" "repos/{owner}/{repo}/rulesets/{id}" Metadata Read;
     ListPulls "GET" "repos/{owner}/{repo}/pulls" PullRequests Read;
     PostPull "POST" "repos/{owner}/{repo}/pulls" PullRequests Write;
     GetPull "GET" "repos/{owner}/{repo}/pulls/{number}" PullRequests Read;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reply::Reply;
+use super::server::Asked;
 use super::store::{Store, ZERO};
 use super::world::{Repo, World};
 
@@ -174,6 +175,21 @@ pub(super) fn of_branch(world: &World, repo: usize, branch: &str) -> Reply {
         })
     });
     Reply::ok(Value::Array(rules.collect()))
+}
+
+/// `rulesets/{id}`, which also tells the asker whether it holds for them.
+pub(super) fn ruleset(world: &World, repo: usize, asked: &Asked) -> Result<Reply, Reply> {
+    let repo = &world.repos[repo];
+    let found =
+        repo.rulesets.iter().find(|set| set.id.to_string() == asked.param("id")).ok_or_else(Reply::not_found)?;
+    let may_bypass = found.bypass.contains(&asked.login);
+    Ok(Reply::ok(json!({
+        "id": found.id, "name": format!("ruleset {}", found.id), "target": "branch", "enforcement": "active",
+        "source_type": "Repository", "source": repo.full_name(),
+        "conditions": {"ref_name": {"include": [format!("refs/heads/{}", found.branch)], "exclude": []}},
+        "rules": found.rules.iter().map(shown).collect::<Vec<_>>(),
+        "current_user_can_bypass": if may_bypass { "always" } else { "never" },
+    })))
 }
 
 fn shown(rule: &Rule) -> Value {
