@@ -15,8 +15,9 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::call::Call;
 use super::heads::Heads;
-use super::http::{Call, Http, NoAnswer};
+use super::http::{Http, NoAnswer};
 use super::objects::{self, Maker, NotMade};
 use super::runs;
 use super::swap::{How, Swap, Swapper, moved, uncertain};

@@ -14,10 +14,11 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Capabilities;
 use super::bounded::Bounded;
+use super::call::Call;
+use super::capabilities::Capabilities;
 use super::graphql::{self, NoData, Query};
-use super::http::{Call, Http};
+use super::http::Http;
 use crate::domain::names::Oid;
 use crate::repo::Error;
 

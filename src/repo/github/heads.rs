@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::http::{Call, Http};
+use super::call::Call;
+use super::http::Http;
 use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
 

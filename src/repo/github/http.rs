@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::auth::{Authorizer, For, Grant};
+use super::call::Call;
 use super::expiry::Expiry;
 use super::pace::{Cost, Pace, Resource, Wait, WaitReason};
 use super::place::Place;
@@ -38,16 +39,6 @@ pub(super) struct Http {
     pub expiry: Expiry,
 }
 
-/// One request about the repository.
-pub(super) struct Call<'a> {
-    pub method: Method,
-    /// Below the repository; parts are escaped.
-    pub path: Vec<&'a str>,
-    pub query: Vec<(&'static str, String)>,
-    pub body: Option<&'a Value>,
-    pub etag: Option<&'a str>,
-}
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum NoAnswer {
@@ -55,31 +46,6 @@ pub(super) enum NoAnswer {
     NotDone(Error),
     /// It may have been done, or may still be.
     Lost(String),
-}
-
-impl<'a> Call<'a> {
-    pub fn get(path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::of(Method::GET, path)
-    }
-
-    pub fn of(method: Method, path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { method, path: path.into_iter().collect(), query: Vec::new(), body: None, etag: None }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    pub fn body(mut self, body: &'a Value) -> Self {
-        self.body = Some(body);
-        self
-    }
-
-    /// As messages show it.
-    fn shown(&self) -> String {
-        format!("{} {}", self.method, self.path.join("/"))
-    }
 }
 
 impl Http {

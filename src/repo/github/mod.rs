@@ -6,11 +6,12 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | `transport`, `http`, `graphql` | requests: redirects, the token, the limits, what answers mean |
+//! | `transport`, `http`, `call`, `graphql`, `answer` | requests: redirects, the token, what answers mean |
 //! | `auth`, `jwt`, `expiry`, `pace`, `limits` | tokens, their end and their budget |
-//! | `heads`, `trees`, `blobs`, `runs` | reading |
-//! | `objects`, `swap`, `begin`, `signed` | writing |
+//! | `heads`, `listing`, `trees`, `blobs`, `runs` | reading |
+//! | `compose`, `entries`, `objects`, `merkle`, `swap`, `begin`, `signed` | writing |
 //! | `refusal` | branches that may not be written |
+//! | `address`, `place`, `capabilities` | where GitHub and the repository are, and what they can do |
 
 mod address;
 mod answer;
@@ -18,12 +19,17 @@ mod auth;
 mod begin;
 mod blobs;
 mod bounded;
+mod call;
+mod capabilities;
+mod compose;
+mod entries;
 mod expiry;
 mod graphql;
 mod heads;
 mod http;
 mod jwt;
 mod limits;
+mod listing;
 mod merkle;
 mod objects;
 pub mod pace;
@@ -38,8 +44,8 @@ mod trees;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -47,20 +53,20 @@ use url::Url;
 
 use super::changes::{self, Change, Changes, Files};
 use super::{Error, Repository, StatusReport};
-use crate::domain::edit::{CommitMessage, Edits, Mode, Tree};
+use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
 use auth::Authorizer;
-use begin::Beginner;
 use blobs::Blobs;
+use capabilities::Capabilities;
+use compose::{Planned, Writer};
 use heads::Heads;
 use http::Http;
-use objects::{Maker, NotMade};
 use pace::Pace;
 use refusal::{Rules, Writing};
 use signed::Signer;
-use swap::{How, NodeId, Swap, Swapper, moved};
+use swap::{Swapper, moved};
 use transport::Transport;
 use trees::Trees;
 
@@ -165,59 +171,6 @@ impl GitHubRepository {
         if now.as_ref() == base { Ok(()) } else { Err(moved(branch, now)) }
     }
 
-    /// Makes the commit's objects and moves the branch.
-    async fn write(&self, proof: &LeaseProof, planned: Planned<'_>) -> Result<Oid, Error> {
-        let Planned { base, files, changes, message } = planned;
-        let branch = &proof.target().branch;
-        let maker = Maker { http: &self.http, proof };
-        let swapper = self.swapper(proof);
-        let root = match base {
-            Some(base) => Some(self.trees.root(&self.http, base).await?),
-            None => None,
-        };
-        // Otherwise the base is too large to be known whole, or not as Git stores it today.
-        let is_whole = root.as_ref().is_none_or(|root| merkle::tree_id(files) == *root);
-        let after = is_whole.then(|| files_after(files, changes));
-        if after.as_ref().is_some_and(Files::is_empty) {
-            let detail = "the commit would leave no file at all, and GitHub's API makes no empty tree".to_owned();
-            return Err(Error::Refused { branch: branch.clone(), detail });
-        }
-        let base_tree = match &after {
-            Some(_) if replaces_everything(files, changes) => None,
-            Some(_) | None => root.as_ref(),
-        };
-        let tree = match maker.tree(base_tree, files, changes).await {
-            Ok(tree) => tree,
-            Err(NotMade::EmptyRepository) if base.is_none() => {
-                let beginner =
-                    Beginner { http: &self.http, heads: &self.heads, maker: &maker, swapper: &swapper, proof };
-                return beginner.begin(changes, message).await;
-            }
-            Err(NotMade::EmptyRepository) => return Err(moved(branch, None)),
-            Err(NotMade::Error(error)) => return Err(error),
-        };
-        if after.as_ref().is_some_and(|after| merkle::tree_id(after) != tree) {
-            return Err(self
-                .http
-                .unavailable(format!("GitHub made the tree {tree}, which is not the one that was meant")));
-        }
-        let ours = match maker.commit(&tree, base, message).await {
-            Ok(ours) => ours,
-            Err(NotMade::EmptyRepository) => return Err(moved(branch, None)),
-            Err(NotMade::Error(error)) => return Err(error),
-        };
-        let taken = swapper.swap(Swap { branch, base, ours: &ours, how: How::OnTop }).await?;
-        self.trees.remember_root(&ours, &tree);
-        if let Some(after) = after {
-            let new = changes.values().filter_map(|change| match change {
-                Change::Write { bytes, .. } => Some((Oid::of_blob(bytes), bytes.len() as u64)),
-                Change::Delete => None,
-            });
-            self.trees.remember_files(&tree, &after, root.as_ref(), &new.collect());
-        }
-        Ok(taken)
-    }
-
     fn remember_blobs(&self, changes: &Changes<'_>) {
         for change in changes.values() {
             if let Change::Write { bytes, .. } = change {
@@ -225,37 +178,6 @@ impl GitHubRepository {
             }
         }
     }
-}
-
-/// The files with the changes made.
-fn files_after(files: &Files, changes: &Changes<'_>) -> Files {
-    let mut after = files.clone();
-    for (path, change) in changes {
-        match change {
-            Change::Delete => {
-                after.remove(path.as_bytes());
-            }
-            Change::Write { executable, bytes } => {
-                let mode = if *executable { Mode::Executable } else { Mode::File };
-                after.insert(path.as_bytes().to_vec(), (mode, Oid::of_blob(bytes)));
-            }
-        }
-    }
-    after
-}
-
-/// Whether no file stays: then the new tree needs no base, and GitHub makes no tree without files on the way.
-fn replaces_everything(files: &Files, changes: &Changes<'_>) -> bool {
-    files.keys().all(|path| str::from_utf8(path).is_ok_and(|path| matches!(changes.get(path), Some(Change::Delete))))
-}
-
-/// A commit that is about to be made.
-#[derive(Clone, Copy)]
-struct Planned<'a> {
-    base: Option<&'a Oid>,
-    files: &'a Files,
-    changes: &'a Changes<'a>,
-    message: &'a CommitMessage,
 }
 
 #[async_trait]
@@ -311,7 +233,16 @@ impl Repository for GitHubRepository {
                     signer.commit(base, &changes, message).await
                 }
             },
-            None => self.write(proof, Planned { base, files: &files, changes: &changes, message }).await,
+            None => {
+                let writer = Writer {
+                    http: &self.http,
+                    heads: &self.heads,
+                    trees: &self.trees,
+                    swapper: &self.swapper(proof),
+                    proof,
+                };
+                writer.commit(Planned { base, files: &files, changes: &changes, message }).await
+            }
         };
         match &written {
             Ok(_) => self.remember_blobs(&changes),
@@ -332,44 +263,4 @@ impl Repository for GitHubRepository {
         let _turn = self.turn.lock().await;
         status::report(&self.http, commit, report).await
     }
-}
-
-/// How long a part of GraphQL that was refused is not tried again.
-const REFUSED_FOR: Duration = Duration::from_secs(3600);
-
-/// What this server lets this token do, as far as it showed.
-#[derive(Default)]
-struct Capabilities {
-    /// When all of GraphQL was refused.
-    no_graphql: Mutex<Option<Instant>>,
-    /// When the strict swap was refused.
-    no_strict_swap: Mutex<Option<Instant>>,
-    node_id: NodeId,
-}
-
-impl Capabilities {
-    fn graphql(&self) -> bool {
-        allowed(&self.no_graphql)
-    }
-
-    fn strict_swap(&self) -> bool {
-        self.graphql() && allowed(&self.no_strict_swap)
-    }
-
-    fn without_graphql(&self, http: &Http, words: &str) {
-        tracing::warn!(repository = %http.shown(), %words, "GraphQL is refused: reading and writing over REST alone.");
-        *self.no_graphql.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn without_strict_swap(&self, http: &Http, words: &str) {
-        tracing::warn!(
-            repository = %http.shown(), %words,
-            "GraphQL's updateRefs is refused: branches are moved by fast-forward, which a reset in that moment can slip past."
-        );
-        *self.no_strict_swap.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-}
-
-fn allowed(refused: &Mutex<Option<Instant>>) -> bool {
-    refused.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|at| at.elapsed() > REFUSED_FOR)
 }

@@ -8,7 +8,8 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::http::{Call, Http};
+use super::call::Call;
+use super::http::Http;
 use crate::domain::names::BranchName;
 use crate::repo::Error;
 

@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::http::{Call, Http};
+use super::call::Call;
+use super::http::Http;
 use crate::domain::edit::RUN_TRAILER;
 use crate::domain::names::{Oid, RunId};
 use crate::repo::Error;

@@ -4,7 +4,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::answer;
-use super::http::{Call, Http, NoAnswer};
+use super::call::Call;
+use super::http::{Http, NoAnswer};
 use crate::domain::names::Oid;
 use crate::repo::{Error, StatusReport, StatusState};
 

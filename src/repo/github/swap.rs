@@ -11,10 +11,12 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::call::Call;
+use super::capabilities::Capabilities;
 use super::graphql::{self, NoData, Query};
 use super::heads::{self, Heads, Relation};
-use super::http::{Call, Http, NoAnswer};
-use super::{Capabilities, answer, refusal};
+use super::http::{Http, NoAnswer};
+use super::{answer, refusal};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
