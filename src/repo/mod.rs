@@ -5,7 +5,7 @@ pub mod git;
 pub mod github;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -44,6 +44,15 @@ pub trait Repository: Send + Sync {
 
     /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
+
+    /// Tells that this commit was the branch's head lately, as another process saw it: a server that answers from replicas
+    /// may still show an older one for a while, in which files that were just written look deleted.
+    fn expect_head(&self, _branch: &BranchName, _head: &Oid) {}
+
+    /// When the credentials in use end, as the server tells it; `None` when they do not end or nobody knows.
+    fn expires(&self) -> Option<SystemTime> {
+        None
+    }
 
     /// Shows a report beside a commit. Does nothing where the server has no place for it.
     async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {

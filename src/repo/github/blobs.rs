@@ -23,7 +23,7 @@ use crate::domain::names::Oid;
 use crate::repo::Error;
 
 /// How many bytes of blobs are kept.
-const KEPT_BYTES: usize = 64 * 1024 * 1024;
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
 /// How many blobs one query asks for.
 const BATCH: usize = 100;
 /// How many requests are under way at once; GitHub takes a hundred of one account.

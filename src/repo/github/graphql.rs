@@ -98,7 +98,9 @@ pub(super) fn is_rate_limited(reply: &Reply) -> bool {
         return false;
     }
     let envelope: Result<Envelope, _> = serde_json::from_slice(&reply.body);
-    envelope.is_ok_and(|envelope| envelope.errors.iter().any(|fault| fault.is(&["RATE_LIMITED", "RATE_LIMIT"])))
+    let limited =
+        |fault: &Fault| fault.is(&["RATE_LIMITED", "RATE_LIMIT"]) || fault.message.contains("secondary rate limit");
+    envelope.is_ok_and(|envelope| envelope.errors.iter().any(limited))
 }
 
 impl Http {

@@ -36,7 +36,7 @@ struct Seen {
     oid: Oid,
 }
 
-/// Our last write to a branch.
+/// The newest commit that is known to have been a branch's head: our last write, or what others saw.
 #[derive(Clone)]
 struct Written {
     ours: Oid,
@@ -134,10 +134,17 @@ impl Heads {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(branch);
     }
 
+    /// Takes note of a head that another process saw; of the same one only once, so that it is not waited for for ever.
+    pub fn expect(&self, branch: &BranchName, head: &Oid) {
+        let known = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(branch).cloned();
+        if known.is_none_or(|known| known.ours != *head && known.at.elapsed() >= STALE_FOR) {
+            self.wrote(branch, head, Some(head));
+        }
+    }
+
     fn recent(&self, branch: &BranchName) -> Option<Written> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.retain(|_, written| written.at.elapsed() < STALE_FOR);
-        written.get(branch).cloned()
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.get(branch).filter(|written| written.at.elapsed() < STALE_FOR).cloned()
     }
 
     /// Whether this head is one from before our last write.

@@ -149,11 +149,6 @@ impl GitHubRepository {
         })
     }
 
-    /// When the token in use ends, as GitHub tells it; `None` when it does not end or was not used yet.
-    pub fn expires(&self) -> Option<SystemTime> {
-        self.http.expiry.at()
-    }
-
     fn swapper<'a>(&'a self, proof: &'a LeaseProof) -> Swapper<'a> {
         Swapper { http: &self.http, heads: &self.heads, can: &self.can, proof }
     }
@@ -257,6 +252,14 @@ impl Repository for GitHubRepository {
             Some(head) => runs::find(&self.http, &head, since, run).await,
             None => Ok(None),
         }
+    }
+
+    fn expect_head(&self, branch: &BranchName, head: &Oid) {
+        self.heads.expect(branch, head);
+    }
+
+    fn expires(&self) -> Option<SystemTime> {
+        self.http.expiry.at()
     }
 
     async fn report_status(&self, commit: &Oid, report: &StatusReport) -> Result<(), Error> {

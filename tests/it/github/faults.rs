@@ -215,6 +215,21 @@ async fn a_head_from_before_our_write_is_not_believed_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_head_from_before_another_replicas_write_is_not_believed_for_a_while() {
+    let scene = Scene::start();
+    let ours = commit(&scene.open(), Some(&scene.first), &many(3)).await.unwrap();
+    let replica = scene.open();
+    scene.bare.git(&["update-ref", "refs/heads/main", scene.first.as_str()]);
+
+    replica.expect_head(&main(), &ours);
+    let error = replica.head(&main()).await.unwrap_err();
+    scene.bare.git(&["update-ref", "refs/heads/main", ours.as_str()]);
+
+    assert!(matches!(error, Error::Unavailable { after: Some(_), .. }), "{error:?}");
+    assert_eq!(replica.head(&main()).await.unwrap(), Some(ours));
+}
+
+#[tokio::test]
 async fn an_answer_that_takes_too_long_is_uncertain_and_found_later() {
     let scene = Scene::start();
     let never = Arc::new(tokio::sync::Notify::new());
