@@ -17,6 +17,7 @@
 //! | `apps` | Apps, their JWTs, installations and tokens |
 //! | `graphql` | GraphQL |
 //! | `faults` | what goes wrong |
+//! | `record` | what is checked against GitHub's published descriptions |
 
 mod access;
 mod admit;
@@ -33,6 +34,7 @@ mod hooks;
 mod merge;
 mod pulls;
 mod push;
+mod record;
 mod refs;
 mod reply;
 mod routes;
@@ -313,6 +315,7 @@ impl GitHub {
 impl Drop for GitHub {
     fn drop(&mut self) {
         self.server.stop();
+        self.world().record.write();
         if !std::thread::panicking() {
             self.assert_clean();
         }
