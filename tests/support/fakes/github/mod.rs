@@ -335,7 +335,16 @@ impl Hosted<'_> {
 
     /// Protects a branch in the classic way; `words` is what GitHub says to a push.
     pub fn protect(&self, branch: &str, words: &str) -> &Self {
-        let protection = rules::Protection { words: words.to_owned() };
+        self.add_protection(branch, words, false)
+    }
+
+    /// The same, where REST says only the rule's own words, as it does for required checks and reviews.
+    pub fn protect_saying_only(&self, branch: &str, words: &str) -> &Self {
+        self.add_protection(branch, words, true)
+    }
+
+    fn add_protection(&self, branch: &str, words: &str, bare: bool) -> &Self {
+        let protection = rules::Protection { words: words.to_owned(), bare };
         self.github.world().repos[self.at].protections.insert(branch.to_owned(), protection);
         self
     }

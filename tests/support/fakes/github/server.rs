@@ -214,8 +214,13 @@ async fn serve(world: &Shared, asked: &Arc<Asked>) -> HttpResponse {
 /// Answers on a thread that may block; also when the client has gone by then.
 async fn answered(world: &Shared, asked: &Arc<Asked>, stale_for: Option<usize>) -> Reply {
     let (world, asked) = (Arc::clone(world), Arc::clone(asked));
+    let route = asked.found.route;
+    let here = Arc::clone(&world);
     let done = web::block(move || answer::answer(&mut lock(&world), &asked, stale_for)).await;
-    done.unwrap_or_else(|_| Reply::refused(500, "the stand-in broke"))
+    done.unwrap_or_else(|_| {
+        lock(&here).unexpected.push(format!("{route:?}: the stand-in itself broke; it said why on standard error"));
+        Reply::refused(500, "Server Error")
+    })
 }
 
 fn proxy_page(status: u16) -> Reply {
