@@ -158,7 +158,7 @@ async fn a_renamed_repository_redirects() {
     seeded(&github);
     github.hosted("acme/fabric").rename("acme", "lab");
 
-    let answer = get(&github, &format!("{REPO}/git/matching-refs/heads/?per_page=2")).await;
+    let answer = get(&github, &format!("{REPO}/commits?sha=main&per_page=2")).await;
     let to = answer.header("location").unwrap().to_owned();
     let followed = send(bare_request(Method::GET, &to).bearer_auth(TOKEN)).await;
     let write = ask(&github, "POST", &format!("{REPO}/git/blobs"), json!({"content": ""})).await;
@@ -166,7 +166,7 @@ async fn a_renamed_repository_redirects() {
     let asked = graphql(&github, query, json!({})).await;
 
     assert_eq!((answer.status, write.status), (301, 307));
-    assert!(to.contains("/repositories/") && to.ends_with("/git/matching-refs/heads/?per_page=2"), "{to}");
+    assert!(to.contains("/repositories/") && to.ends_with("/commits?sha=main&per_page=2"), "{to}");
     assert_eq!(followed.status, 200);
     assert_eq!(asked["data"]["repository"]["nameWithOwner"], "acme/lab");
 }

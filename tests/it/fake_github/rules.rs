@@ -31,6 +31,19 @@ async fn classic_protection_refuses_both_ways() {
 }
 
 #[tokio::test]
+async fn classic_protection_may_say_only_its_rule() {
+    let github = GitHub::start();
+    let head = seeded(&github);
+    let new = commit_on(&github, &head, "c").await;
+    github.hosted("acme/fabric").protect_saying_only("main", "Required status check \"ci\" is expected.");
+
+    let rest = ask(&github, "PATCH", &format!("{REPO}/git/refs/heads/main"), json!({"sha": new})).await;
+
+    assert_eq!((rest.status, rest.message()), (422, "Required status check \"ci\" is expected."));
+    assert!(rest.body["documentation_url"].as_str().unwrap().contains("protected-branches"));
+}
+
+#[tokio::test]
 async fn a_ruleset_refuses_both_ways_and_is_listed() {
     let github = GitHub::start();
     let head = seeded(&github);

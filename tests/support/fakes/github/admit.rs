@@ -49,6 +49,7 @@ fn check(
 ) -> Result<Asked, Box<Reply>> {
     let headers = request.headers();
     let what = format!("{} {}", request.method(), request.path());
+    let unexpected_before = world.unexpected.len();
     check_headers(headers, world, &what)?;
     if json == Some(None) {
         world.unexpected.push(format!("{what} with a body that is no JSON"));
@@ -79,6 +80,7 @@ fn check(
         token,
         login,
         base,
+        unexpected_before,
         request_id: format!("{number:04X}:FAKE:{:08X}", world.now()),
         number,
     };

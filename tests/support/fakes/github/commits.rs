@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reply::Reply;
-use super::server::Asked;
+use super::server::{Asked, encode_path};
 use super::show;
 use super::world::{Repo, World};
 
@@ -82,10 +82,11 @@ fn files(base: &str, repo: &Repo, from: &str, to: &str) -> Vec<Value> {
             _ => "modified",
         };
         let of = if letter == 'D' { from } else { to };
+        let place = encode_path(&path);
         let mut file = json!({
             "sha": repo.store.object_at(of, &path), "filename": path, "status": status, "additions": 1, "deletions": 0,
-            "changes": 1, "blob_url": format!("{url}/blob/{of}/{path}"), "raw_url": format!("{url}/raw/{of}/{path}"),
-            "contents_url": format!("{url}/contents/{path}?ref={of}"),
+            "changes": 1, "blob_url": format!("{url}/blob/{of}/{place}"), "raw_url": format!("{url}/raw/{of}/{place}"),
+            "contents_url": format!("{url}/contents/{place}?ref={of}"),
         });
         if let Some(former) = former {
             file["previous_filename"] = json!(former);

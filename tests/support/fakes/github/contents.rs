@@ -7,7 +7,7 @@ use super::git_data::PERSON;
 use super::push::{NotMoved, Wanted, push};
 use super::refs;
 use super::reply::Reply;
-use super::server::Asked;
+use super::server::{Asked, encode_path};
 use super::show;
 use super::store::{Change, Commit, Entry, Stamp, ZERO};
 use super::world::{Repo, World};
@@ -61,7 +61,7 @@ pub(super) fn get(world: &mut World, repo: usize, asked: &Asked) -> Result<Reply
 fn shown(base: &str, repo: &Repo, entry: &Entry, at: &str) -> Value {
     let root = show::repo_url(base, repo);
     let (kind, folder) = if entry.kind == "tree" { ("dir", "trees") } else { ("file", "blobs") };
-    let url = format!("{root}/contents/{}?ref={at}", entry.path);
+    let url = format!("{root}/contents/{}?ref={at}", encode_path(&entry.path));
     let git = format!("{root}/git/{folder}/{}", entry.sha);
     json!({
         "type": kind, "size": entry.size.unwrap_or_default(), "name": entry.path.rsplit('/').next(),

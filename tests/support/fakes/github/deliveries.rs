@@ -91,6 +91,9 @@ pub(super) fn ping(world: &mut World, at: usize, id: u64, by: &str) {
 
 fn queue(world: &mut World, at: usize, event: &'static str, payload: &Value, to: impl Fn(&Hook) -> bool) {
     let ids: Vec<u64> = world.repos[at].hooks.iter().filter(|hook| to(hook)).map(|hook| hook.id).collect();
+    if !ids.is_empty() {
+        world.record.keep_delivery(event, payload);
+    }
     for hook in ids {
         let hex = format!("{:032x}", u128::from(ulid::Ulid::generate()));
         let guid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);

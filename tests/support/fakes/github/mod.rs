@@ -17,6 +17,7 @@
 //! | `apps` | Apps, their JWTs, installations and tokens |
 //! | `graphql` | GraphQL |
 //! | `faults` | what goes wrong |
+//! | `record` | what is checked against GitHub's published descriptions |
 
 mod access;
 mod admit;
@@ -33,6 +34,7 @@ mod hooks;
 mod merge;
 mod pulls;
 mod push;
+mod record;
 mod refs;
 mod reply;
 mod routes;
@@ -313,6 +315,7 @@ impl GitHub {
 impl Drop for GitHub {
     fn drop(&mut self) {
         self.server.stop();
+        self.world().record.write();
         if !std::thread::panicking() {
             self.assert_clean();
         }
@@ -332,7 +335,16 @@ impl Hosted<'_> {
 
     /// Protects a branch in the classic way; `words` is what GitHub says to a push.
     pub fn protect(&self, branch: &str, words: &str) -> &Self {
-        let protection = rules::Protection { words: words.to_owned() };
+        self.add_protection(branch, words, false)
+    }
+
+    /// The same, where REST says only the rule's own words, as it does for required checks and reviews.
+    pub fn protect_saying_only(&self, branch: &str, words: &str) -> &Self {
+        self.add_protection(branch, words, true)
+    }
+
+    fn add_protection(&self, branch: &str, words: &str, bare: bool) -> &Self {
+        let protection = rules::Protection { words: words.to_owned(), bare };
         self.github.world().repos[self.at].protections.insert(branch.to_owned(), protection);
         self
     }

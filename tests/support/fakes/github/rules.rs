@@ -12,6 +12,8 @@ use super::world::{Repo, World};
 pub(super) struct Protection {
     /// What GitHub says when it refuses.
     pub words: String,
+    /// Whether REST says only that, without naming the protected branch.
+    pub bare: bool,
 }
 
 /// One rule of a ruleset.
@@ -60,7 +62,7 @@ pub(super) struct Move<'a> {
 /// Why a move is not allowed.
 #[derive(Debug, Clone)]
 pub(super) enum Violation {
-    Classic { branch: String, words: String },
+    Classic { branch: String, protection: Protection },
     Ruleset { words: Vec<String> },
 }
 
@@ -77,7 +79,7 @@ pub(super) fn violation(repo: &Repo, login: &str, moved: &Move<'_>) -> Option<Vi
         return Some(Violation::Ruleset { words: broken });
     }
     let protection = repo.protections.get(branch).filter(|_| !moved.merges)?;
-    Some(Violation::Classic { branch: branch.to_owned(), words: protection.words.clone() })
+    Some(Violation::Classic { branch: branch.to_owned(), protection: protection.clone() })
 }
 
 fn broken(store: &Store, rule: &Rule, moved: &Move<'_>) -> Option<String> {
@@ -130,10 +132,9 @@ impl Violation {
     /// As REST says it.
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Classic { branch, words } => {
-                let mut reply = Reply::unprocessable(&format!(
-                    "Protected branch update failed for refs/heads/{branch}.\n\n{words}"
-                ));
+            Self::Classic { branch, protection: Protection { words, bare } } => {
+                let named = format!("Protected branch update failed for refs/heads/{branch}.\n\n{words}");
+                let mut reply = Reply::unprocessable(if *bare { words } else { &named });
                 if let super::reply::Body::Json(body) = &mut reply.body {
                     body["documentation_url"] = json!("https://docs.github.com/articles/about-protected-branches");
                 }
@@ -146,7 +147,8 @@ impl Violation {
     /// The type and words of GraphQL's error.
     pub fn graphql(&self) -> (&'static str, String) {
         match self {
-            Self::Classic { branch, words } => {
+            Self::Classic { branch, protection } => {
+                let words = &protection.words;
                 ("BRANCH_PROTECTION_RULE_VIOLATION", format!("protected branch '{branch}' check failed:\n  {words}"))
             }
             Self::Ruleset { .. } => ("UNPROCESSABLE", self.words()),
@@ -155,7 +157,7 @@ impl Violation {
 
     fn words(&self) -> String {
         match self {
-            Self::Classic { words, .. } => words.clone(),
+            Self::Classic { protection, .. } => protection.words.clone(),
             Self::Ruleset { words } => format!("Repository rule violations found\n\n{}\n\n", words.join("\n\n")),
         }
     }

@@ -43,6 +43,8 @@ pub(super) struct Asked {
     pub request_id: String,
     /// Its place among the requests served.
     pub number: usize,
+    /// How much was unexpected before it.
+    pub unexpected_before: usize,
 }
 
 impl Asked {
@@ -86,6 +88,11 @@ impl Asked {
 pub(super) fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// Encodes a path, but for its slashes.
+pub(super) fn encode_path(path: &str) -> String {
+    encode(path).replace("%2F", "/")
 }
 
 /// A server on a thread of its own.
@@ -154,6 +161,7 @@ async fn handle(request: HttpRequest, body: Bytes, world: web::Data<Shared>) -> 
 /// Runs into a fault, or answers.
 async fn serve(world: &Shared, asked: &Arc<Asked>) -> HttpResponse {
     let fault = lock(world).take_fault(asked.found.route);
+    let faulty = fault.as_ref().is_some_and(|fault| !matches!(fault, Fault::Before(_)));
     let reply = match fault {
         None => answered(world, asked, None).await,
         Some(Fault::Before(act)) => {
@@ -196,15 +204,23 @@ async fn serve(world: &Shared, asked: &Arc<Asked>) -> HttpResponse {
             reply
         }
     };
-    let reply = lock(world).dress(asked, reply);
+    let mut world = lock(world);
+    let reply = world.dress(asked, reply);
+    let unexpected = world.unexpected.len() > asked.unexpected_before;
+    world.record.keep(asked, &reply, (unexpected, faulty));
     out(reply)
 }
 
 /// Answers on a thread that may block; also when the client has gone by then.
 async fn answered(world: &Shared, asked: &Arc<Asked>, stale_for: Option<usize>) -> Reply {
     let (world, asked) = (Arc::clone(world), Arc::clone(asked));
+    let route = asked.found.route;
+    let here = Arc::clone(&world);
     let done = web::block(move || answer::answer(&mut lock(&world), &asked, stale_for)).await;
-    done.unwrap_or_else(|_| Reply::refused(500, "the stand-in broke"))
+    done.unwrap_or_else(|_| {
+        lock(&here).unexpected.push(format!("{route:?}: the stand-in itself broke; it said why on standard error"));
+        Reply::refused(500, "Server Error")
+    })
 }
 
 fn proxy_page(status: u16) -> Reply {

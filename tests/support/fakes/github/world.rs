@@ -12,6 +12,7 @@ use super::deliveries::Parcel;
 use super::faults::Fault;
 use super::hooks::Hook;
 use super::pulls::Pull;
+use super::record::Record;
 use super::routes::Route;
 use super::rules::{Protection, Ruleset};
 use super::statuses::Status;
@@ -77,6 +78,7 @@ pub(super) struct World {
     /// How many of those nobody counts any more.
     pub forgotten: usize,
     pub unexpected: Vec<String>,
+    pub record: Record,
     pub faults: VecDeque<(Route, Fault)>,
     pub down: bool,
     pub latency: Duration,
@@ -103,6 +105,7 @@ impl World {
             served: Vec::new(),
             forgotten: 0,
             unexpected: Vec::new(),
+            record: Record::new(),
             faults: VecDeque::new(),
             down: false,
             latency: Duration::ZERO,
