@@ -68,7 +68,7 @@ impl<'a> Setting<'a> {
     pub fn text(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
-            Value::Bool | Value::Integer(_) | Value::Float => {
+            Value::Bool(_) | Value::Integer(_) | Value::Float => {
                 self.expected("a text", "Put the value in quotes.");
                 None
             }
@@ -100,12 +100,20 @@ impl<'a> Setting<'a> {
         })
     }
 
+    /// Yes or no: `true`, `false`, `on`, `off`.
+    pub fn switch(&self) -> Option<bool> {
+        match &self.node.value {
+            Value::Bool(value) => Some(*value),
+            _ => self.choice(&[("on", true), ("off", false), ("true", true), ("false", false)]),
+        }
+    }
+
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let remedy = format!("Write a whole number from {} to {}.", range.start(), range.end());
         let number = match &self.node.value {
             Value::Integer(number) => u64::try_from(*number).ok(),
             Value::Text(text) if self.is_variable() => text.trim().parse().ok(),
-            Value::Null | Value::Bool | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+            Value::Null | Value::Bool(_) | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_) => {
                 self.expected("a whole number", &remedy);
                 return None;
             }

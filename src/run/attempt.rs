@@ -64,6 +64,9 @@ struct Ready<'a> {
 async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let target = claim.proof.target();
     let repository = runner.repository(target)?;
+    if let Some(settled) = runner.ledger.head(target).await? {
+        repository.expect_head(&target.branch, &settled);
+    }
     let head = repository.head(&target.branch).await?;
 
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod borders;
+mod fake_github;
 mod flows;
+mod github;
 mod ledger;
 mod netbox_client;
 mod private_networks;
