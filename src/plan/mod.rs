@@ -11,6 +11,7 @@ mod guard;
 pub mod layout;
 pub mod managed;
 mod marker;
+pub mod merge;
 pub mod message;
 mod names;
 mod overlay;
