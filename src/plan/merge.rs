@@ -111,9 +111,6 @@ impl Merge<'_> {
         if alike(git, netbox) || alike(base, netbox) {
             return git.cloned();
         }
-        if alike(base, git) {
-            return netbox.cloned();
-        }
         match (base, git, netbox) {
             (None, Some(Value::Object(git)), Some(Value::Object(netbox))) => {
                 Some(Value::Object(self.maps(&Map::new(), git, netbox)))
@@ -121,6 +118,7 @@ impl Merge<'_> {
             (Some(Value::Object(base)), Some(Value::Object(git)), Some(Value::Object(netbox))) => {
                 Some(Value::Object(self.maps(base, git, netbox)))
             }
+            (base, git, netbox) if alike(base, git) => netbox.cloned(),
             (None, Some(Value::Array(git)), Some(Value::Array(netbox))) => self.lists(&[], git, netbox),
             (Some(Value::Array(base)), Some(Value::Array(git)), Some(Value::Array(netbox))) => {
                 self.lists(base, git, netbox)
