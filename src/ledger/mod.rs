@@ -14,6 +14,7 @@
 
 mod accept;
 mod claim;
+pub mod conflicts;
 mod connect;
 mod control;
 mod durability;

@@ -190,5 +190,6 @@ fn remembered(share: &Ready<'_>) -> Advance {
         deleted,
         guarded: Some(guarded),
         adopted: gathered.memory.adopt,
+        ..Advance::default()
     }
 }

@@ -16,6 +16,7 @@ use crate::support::redis::TestLedger;
 
 mod accepting;
 mod claiming;
+mod conflicts;
 mod embedded;
 mod interleavings;
 mod jobs;
