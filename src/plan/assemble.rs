@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::archive::{Judged, archive};
 use super::layout::{Marker, MarkerState, marker_edit, marker_path, raw_keep_path, read_marker, skeleton};
 use super::overlay::{fate, remembered};
+use super::record::{overwritten, record, settle};
 use super::render::{self, Provenance};
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
@@ -47,10 +48,21 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
 }
 
 fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, context: Context) {
+    plan.overwritten.extend(overwritten(key, planned));
+    settle(plan, key, planned);
     let outcome = match &planned.decision {
         Decision::Held(reason) => {
             end_refused_intent(plan, key, planned, reason);
             Outcome::Held { reason: reason.clone() }
+        }
+        Decision::Conflict(clash) => {
+            // Around a lost edit both sides agree already.
+            let agreed = planned.standing.as_ref().filter(|standing| standing.agreed);
+            if let Some(standing) = agreed {
+                remember(plan, key, planned, standing.agreed_base());
+            }
+            plan.conflicts.extend(record(planned, clash, context).map(|found| (key.clone(), found)));
+            Outcome::Held { reason: clash.reason.clone() }
         }
         Decision::Agreed => {
             let base = planned.standing.as_ref().and_then(|standing| standing.agreed_base());
@@ -66,7 +78,7 @@ fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, 
             remember(plan, key, planned, None);
             Outcome::GitDeleted
         }
-        Decision::WriteFile { path } => write_from_netbox(plan, key, planned, path, (keys, context)),
+        Decision::WriteFile { path, .. } => write_from_netbox(plan, key, planned, path, (keys, context)),
         Decision::Ingest { path, document, effect } => {
             ingest(plan, key, planned, (path, *document), context);
             change(plan, key, Verb::Ingest);
@@ -75,8 +87,9 @@ fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, 
                 Effect::Updated | Effect::Unchanged => Outcome::GitUpdated,
             }
         }
-        Decision::Send { write, .. } => {
+        Decision::Send { write, merged, .. } => {
             plan.netbox.push((**write).clone());
+            plan.merged.extend(merged.as_deref().map(|merged| (key.clone(), merged.clone())));
             match **write {
                 NetBoxWrite::Create { .. } => Outcome::NetboxCreated,
                 NetBoxWrite::Update { .. } => Outcome::NetboxUpdated,

@@ -7,6 +7,8 @@
 
 mod archive;
 mod assemble;
+mod conflict;
+mod direction;
 mod guard;
 pub mod layout;
 pub mod managed;
@@ -18,17 +20,21 @@ mod overlay;
 mod paths;
 pub mod raw;
 mod recognise;
+mod record;
 pub mod render;
 mod standing;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod written;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::domain::conflict::{Conflict, Documents, LostEdit, Resolution};
+use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::{Edits, Tree};
 use crate::domain::fate::{DocumentId, Fate, Reason};
@@ -38,7 +44,7 @@ use crate::domain::names::{FabricName, LedgerId, Oid};
 use crate::domain::path::RepoPath;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
-use crate::domain::row::{Base, BaseUpdate, Intent, Row};
+use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
 use self::overlay::Overlay;
 use self::standing::{GitFile, Standing};
@@ -89,6 +95,22 @@ pub struct KeySides {
     pub refusal: Option<Reason>,
     /// NetBox could not be asked to take this key's write in this run although it answers otherwise.
     pub unanswered: Option<Reason>,
+    /// The content of the blob that `ancestor_blob` names.
+    pub ancestor: Ancestor,
+    /// A user's edit that a write of ours covered, and that nobody has dealt with yet.
+    pub lost: Option<LostEdit>,
+    /// How a person decided this key's conflict.
+    pub resolution: Option<Resolution>,
+}
+
+/// The file that both sides last agreed on, read for a merge.
+#[derive(Debug, Clone, Default)]
+pub enum Ancestor {
+    #[default]
+    NotRead,
+    Document(Box<Document>),
+    /// Git no longer has it, or it cannot be read.
+    Gone(Reason),
 }
 
 /// What Git has of a key.
@@ -202,6 +224,25 @@ pub struct FabricPlan {
     pub changed_by: BTreeSet<String>,
     /// Deletions that the guard holds; a person confirms exactly these.
     pub guarded: BTreeSet<Key>,
+    /// Writes of `netbox` whose content is more than Git's: what Git's part of them is.
+    pub merged: BTreeMap<Key, MergedFrom>,
+    /// Contents that nobody agreed to lose and that this plan overwrites because a policy or a person said so.
+    pub overwritten: Vec<Overwritten>,
+    /// Contradictions that wait for a person.
+    pub conflicts: BTreeMap<Key, (Conflict, Documents)>,
+    /// Lost edits that are found again, put back or given up.
+    pub settled_edits: BTreeSet<Key>,
+    /// Resolutions that are applied, or that do not fit (any more).
+    pub answered: BTreeSet<Key>,
+}
+
+/// Where a content that is overwritten can still be found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overwritten {
+    /// In Git's history.
+    File { key: Key, path: RepoPath, blob: Oid },
+    /// In the change record of the write that overwrites it.
+    Row { key: Key, digest: Digest },
 }
 
 /// One object's change in a commit.
@@ -266,6 +307,13 @@ impl<'a> Planned<'a> {
     }
 }
 
+/// The blob whose content a merge of this key needs; `None` when nothing is to be merged.
+pub fn ancestor_blob(key: &Key, sides: &KeySides) -> Option<Oid> {
+    let standing = Standing::of(key, sides).ok()?;
+    let both_moved = standing.git_moved && standing.netbox_moved;
+    both_moved.then_some(standing.common.git)?.map(|git| git.blob.clone())
+}
+
 fn decide_keys(context: Context<'_>) -> Keys<'_> {
     let mut wanted = overlay::wanted_documents(context);
     let keys = context.sides.keys.iter();
@@ -290,5 +338,6 @@ fn decide_key<'a>(
         }
         (Err(reason), documents) => (Decision::Held(reason.clone()), documents.map(Overlay::following)),
     };
+    let decision = direction::confine(decision, context.policy);
     Planned { sides, standing: standing.ok(), decision, overlay, renamed_from: None, renamed_to: None }
 }

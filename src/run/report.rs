@@ -18,14 +18,11 @@ pub fn of(
     commit: Option<&Oid>,
     applied: &Applied,
 ) -> FabricReport {
-    let Applied { plan, written, lost, .. } = applied;
+    let Applied { plan, written, .. } = applied;
     let items: Vec<Item> = plan
         .items
         .iter()
         .map(|item| match item {
-            Item::Object { key, .. } if lost.contains_key(key) => {
-                Item::Object { key: key.clone(), outcome: Outcome::Held { reason: lost[key].clone() } }
-            }
             // The last plan sees both sides agree; what NetBox was told on the way is what happened.
             Item::Object { key, outcome: Outcome::Unchanged } if written.contains_key(key) => {
                 Item::Object { key: key.clone(), outcome: written[key].clone() }

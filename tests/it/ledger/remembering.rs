@@ -35,7 +35,14 @@ fn known(name: &str, id: u64) -> BaseUpdate {
 }
 
 fn intent(name: &str) -> Intent {
-    Intent { key: key(name), id: None, from: None, to: Some(Digest::of(&serde_json::json!(1))), source: None }
+    Intent {
+        key: key(name),
+        id: None,
+        from: None,
+        to: Some(Digest::of(&serde_json::json!(1))),
+        source: None,
+        merged: None,
+    }
 }
 
 fn document(index: usize) -> DocumentId {
