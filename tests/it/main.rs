@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod borders;
+mod conflicts;
 mod flows;
 mod ledger;
 mod netbox_client;
