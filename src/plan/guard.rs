@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::NetBoxWrite;
+use super::keys::Keys;
 use super::table::{Context, Decision};
-use super::{Keys, NetBoxWrite};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 

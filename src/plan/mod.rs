@@ -10,6 +10,7 @@ mod assemble;
 mod conflict;
 mod direction;
 mod guard;
+mod keys;
 pub mod layout;
 pub mod managed;
 mod marker;
@@ -46,9 +47,8 @@ use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
-use self::overlay::Overlay;
-use self::standing::{GitFile, Standing};
-use self::table::{Context, Decision};
+use self::standing::Standing;
+use self::table::Context;
 
 /// Everything that is known of one fabric when a plan is made.
 #[derive(Debug, Clone)]
@@ -278,33 +278,11 @@ pub enum NetBoxWrite {
 /// `refusal`, `unanswered`), keep the items of their keys, and plan again.
 pub fn plan_fabric(sides: &Sides, policy: &Policy) -> FabricPlan {
     let context = Context { sides, policy, catalogue: Catalogue::hedgehog() };
-    let mut keys = decide_keys(context);
+    let mut keys = keys::decide_keys(context);
     paths::link_renames(&mut keys);
     let guarded = guard::hold_guarded(&mut keys, context);
     paths::settle(&mut keys, context);
     assemble::plan(&keys, guarded, context)
-}
-
-/// Every key of the scope with what is done about it.
-type Keys<'a> = BTreeMap<&'a Key, Planned<'a>>;
-
-/// One key on its way to a plan.
-struct Planned<'a> {
-    sides: &'a KeySides,
-    /// `None` when a side cannot be used; the decision is then to hold.
-    standing: Option<Standing<'a>>,
-    decision: Decision<'a>,
-    overlay: Option<Overlay<'a>>,
-    /// The key that the row had before.
-    renamed_from: Option<&'a Key>,
-    /// The key that the row has now.
-    renamed_to: Option<&'a Key>,
-}
-
-impl<'a> Planned<'a> {
-    fn git(&self) -> Option<&GitFile<'a>> {
-        self.standing.as_ref()?.git.as_ref()
-    }
 }
 
 /// The blob whose content a merge of this key needs; `None` when nothing is to be merged.
@@ -312,32 +290,4 @@ pub fn ancestor_blob(key: &Key, sides: &KeySides) -> Option<Oid> {
     let standing = Standing::of(key, sides).ok()?;
     let both_moved = standing.git_moved && standing.netbox_moved;
     both_moved.then_some(standing.common.git)?.map(|git| git.blob.clone())
-}
-
-fn decide_keys(context: Context<'_>) -> Keys<'_> {
-    let mut wanted = overlay::wanted_documents(context);
-    let keys = context.sides.keys.iter();
-    keys.map(|(key, sides)| (key, decide_key(key, sides, wanted.remove(key), context))).collect()
-}
-
-fn decide_key<'a>(
-    key: &'a Key,
-    sides: &'a KeySides,
-    documents: Option<Vec<table::DocumentRef<'a>>>,
-    context: Context<'a>,
-) -> Planned<'a> {
-    let standing = match context.catalogue.get(&key.kind) {
-        Some(_) => Standing::of(key, sides),
-        None => Err(table::unknown_kind(key)),
-    };
-    let (decision, overlay) = match (&standing, documents) {
-        (Ok(standing), None) => (table::decide(standing, context), None),
-        (Ok(standing), Some(documents)) => {
-            let (decision, overlay) = overlay::decide_with(standing, documents, context);
-            (decision, Some(overlay))
-        }
-        (Err(reason), documents) => (Decision::Held(reason.clone()), documents.map(Overlay::following)),
-    };
-    let decision = direction::confine(decision, context.policy);
-    Planned { sides, standing: standing.ok(), decision, overlay, renamed_from: None, renamed_to: None }
 }

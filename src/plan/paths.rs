@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::{Keys, Planned};
 use super::layout::managed_dir;
 use super::table::{Context, Decision, held};
-use super::{GitSide, Keys, NetBoxSide, Planned};
+use super::{GitSide, NetBoxSide};
 use crate::domain::key::Key;
 use crate::domain::kind::Kind;
 use crate::domain::path::RepoPath;

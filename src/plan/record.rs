@@ -2,9 +2,10 @@
 
 use super::conflict::Clash;
 use super::direction::AGAINST;
+use super::keys::Planned;
 use super::standing::Standing;
 use super::table::{Context, Decision, REFUSED};
-use super::{Ancestor, FabricPlan, NetBoxWrite, Overwritten, Planned};
+use super::{Ancestor, FabricPlan, NetBoxWrite, Overwritten};
 use crate::domain::conflict::{
     BaseVersion, Conflict, Content, Documents, GitVersion, LostEdit, MAX_PATHS, NetBoxVersion,
 };
