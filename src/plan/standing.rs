@@ -77,7 +77,7 @@ impl<'a> Standing<'a> {
             (Some(base), Some(git)) => base.blob != *git.blob && base.digest != git.digest,
             (Some(_), None) | (None, Some(_)) => true,
         };
-        let git_moved = git_moved && !is_what_netbox_had(sides, git.as_ref());
+        let git_moved = git_moved && !is_what_we_wrote(sides, git.as_ref());
         let netbox_moved = match (common.netbox, &netbox) {
             (None, None) => false,
             (Some(base), Some(netbox)) => *base != netbox.digest,
@@ -188,15 +188,15 @@ fn open_edit<'a>(sides: &'a KeySides, git: Option<&GitFile>, netbox: Option<&Net
     (!found_again && !given_up).then_some(lost)
 }
 
-/// The file holds what NetBox acknowledged last: both agreed on it then, though the commit was not recorded.
-fn is_what_netbox_had(sides: &KeySides, git: Option<&GitFile>) -> bool {
-    let (Some(base), Some(git)) = (&sides.base, git) else { return false };
-    let merged_into = sides.intent.as_ref().filter(|intent| {
-        // Acknowledged: base is the file that was merged.
-        intent.merged.as_ref().is_some_and(|merged| merged.git.is_some() && merged.git == base.git)
-    });
-    let written = merged_into.and_then(|intent| intent.to.as_ref());
-    written == Some(&git.shared) || base.netbox.as_ref().is_some_and(|netbox| netbox.digest == git.shared)
+/// The file holds what an acknowledged write of ours made of the row: both agreed on it then, and only the record of
+/// the commit is missing.
+fn is_what_we_wrote(sides: &KeySides, git: Option<&GitFile>) -> bool {
+    let (Some(intent), Some(base), Some(git)) = (&sides.intent, &sides.base, git) else { return false };
+    let acknowledged = match &intent.merged {
+        Some(merged) => merged.git.is_some() && merged.git == base.git,
+        None => base.netbox.as_ref().map(|netbox| &netbox.digest) == intent.to.as_ref(),
+    };
+    acknowledged && intent.to.as_ref() == Some(&git.shared)
 }
 
 /// The file still holds what the row held before our write: both agreed then, though nothing recorded it.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use fgd_sync::domain::conflict::Resolution;
 use fgd_sync::domain::digest::Digest;
 use fgd_sync::domain::document::Shared;
 use fgd_sync::domain::edit::{Edit, Mode, Tree, TreeEntry};
@@ -56,6 +57,8 @@ pub struct Model {
     pub git: BTreeMap<RepoPath, Bytes>,
     pub rows: BTreeMap<u64, Row>,
     pub policy: Policy,
+    /// What people decided.
+    pub resolutions: BTreeMap<Key, Resolution>,
     /// Every file that ever was in Git.
     history: BTreeMap<Oid, Bytes>,
     base: BTreeMap<Key, Base>,
@@ -208,6 +211,7 @@ impl Model {
             intent: self.intents.get(key).cloned(),
             changed_by: BTreeSet::from(["ann".to_owned()]),
             refusal: self.refusals.get(key).cloned(),
+            resolution: self.resolutions.get(key).cloned(),
             ..KeySides::default()
         };
         if let Some(blob) = ancestor_blob(key, &sides)
@@ -332,6 +336,7 @@ impl Model {
                 self.intents.remove(&update.key);
             }
         }
+        self.resolutions.retain(|key, _| !plan.answered.contains(key));
         self.remembered.extend(plan.remember.iter().cloned());
         self.remembered.retain(|id, _| self.git.get(&id.path).is_some_and(|bytes| Oid::of_blob(bytes) == id.blob));
         true

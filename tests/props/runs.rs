@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use fgd_sync::domain::conflict::{Choice, Resolution};
 use fgd_sync::domain::key::Key;
 use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy};
@@ -347,6 +348,52 @@ proptest! {
             prop_assert_eq!((&git.unwrap()["v"], &netbox.unwrap()["w"]["x"]), (&expected["v"], &expected["w"]["x"]));
         }
         prop_assert!(nothing_to_do(&model.plan()));
+    }
+
+    #[test]
+    fn every_conflict_ends_as_a_person_decides_wherever_the_run_is_killed(
+        turns in prop::collection::vec(turn_with(vec![1, 2, 3, 11, 12, 21]), 1..5),
+        side in 0u8..3,
+        kill_at in 1usize..8,
+        on_git_delete in prop::sample::select(vec![OnGitDelete::Hold, OnGitDelete::Delete]),
+    ) {
+        let mut model = model_with(Policy { on_git_delete, ..Policy::default() });
+        for turn in &turns {
+            turn.iter().for_each(|action| apply(&mut model, action));
+            prop_assert!(model.run(None));
+        }
+        let Some((key, (conflict, _))) = model.plan().conflicts.pop_first() else { return Ok(()) };
+        let raw = conflict.git.as_ref().is_some_and(|git| git.index.is_some());
+        let before = model.contents()[&key].clone();
+        let (choice, expected) = match side {
+            0 => (Choice::Netbox, before.1.clone()),
+            1 => (Choice::Git, if raw { None } else { before.0.clone() }),
+            _ => {
+                let document = shared(&key, 44).document("vpc.githedgehog.com/v1beta1");
+                (Choice::Merged { document }, Some(shared(&key, 44).spec))
+            }
+        };
+        let is_merge = matches!(choice, Choice::Merged { .. });
+        let git = conflict.git.map(|git| git.digest);
+        let netbox = conflict.netbox.map(|netbox| netbox.digest);
+        model.resolutions.insert(key.clone(), Resolution { choice, git, netbox, by: "kim".to_owned() });
+
+        model.run(Some(kill_at));
+        prop_assert!(model.run(None));
+
+        prop_assert!(model.resolutions.is_empty());
+        let plan = model.plan();
+        prop_assert!(nothing_to_do(&plan));
+        if raw && is_merge {
+            prop_assert!(plan.conflicts.contains_key(&key), "a raw document is not merged");
+            return Ok(());
+        }
+        prop_assert!(plan.conflicts.is_empty(), "{:?}", plan.conflicts);
+        let after = model.contents().remove(&key).unwrap_or_default();
+        prop_assert_eq!(&after.0, &after.1);
+        if !raw || side == 0 {
+            prop_assert_eq!(after.0, expected);
+        }
     }
 
     #[test]
