@@ -3,6 +3,7 @@
 
 pub mod cause;
 pub mod change;
+pub mod conflict;
 pub mod digest;
 pub mod document;
 pub mod edit;

@@ -15,6 +15,7 @@
 mod accept;
 pub mod budget;
 mod claim;
+pub mod conflicts;
 mod connect;
 mod control;
 mod durability;

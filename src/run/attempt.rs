@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::Change;
+use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
 use crate::domain::report::{Item, Outcome};
-use crate::ledger::types::{Advance, Claim, Part, PartOutcome, Settlement};
+use crate::ledger::conflicts::ConflictRecord;
+use crate::ledger::types::{Advance, Claim, FabricMemory, Part, PartOutcome, Settlement};
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 use crate::repo::{self, Repository};
@@ -152,7 +155,7 @@ async fn commit(
 
 /// What the ledger keeps of a fabric's share once its edits are in the head.
 fn remembered(share: &Ready<'_>) -> Advance {
-    let Applied { gathered, plan, lost, .. } = &share.applied;
+    let Applied { gathered, plan, .. } = &share.applied;
     let held_now: BTreeMap<_, _> = plan
         .items
         .iter()
@@ -162,7 +165,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         })
         .collect();
     let keys = &gathered.sides.keys;
-    let held = keys.keys().map(|key| (key.clone(), held_now.get(key).or_else(|| lost.get(key)).cloned())).collect();
+    let held = keys.keys().map(|key| (key.clone(), held_now.get(key).cloned())).collect();
     let deleted = plan
         .items
         .iter()
@@ -193,5 +196,39 @@ fn remembered(share: &Ready<'_>) -> Advance {
         deleted,
         guarded: Some(guarded),
         adopted: gathered.memory.adopt,
+        conflicts: conflicts(&share.applied),
+        answered: gathered
+            .memory
+            .resolutions
+            .iter()
+            .filter(|(key, _)| plan.answered.contains(key))
+            .map(|(key, resolution)| (key.clone(), resolution.clone()))
+            .collect(),
+        lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
     }
+}
+
+/// The contradictions of this run, and those that are over.
+fn conflicts(applied: &Applied) -> BTreeMap<Key, Option<(ConflictRecord, Documents)>> {
+    let Applied { gathered, plan, .. } = applied;
+    let over = gathered.memory.conflicts.keys().filter(|key| gathered.sides.keys.contains_key(key));
+    let mut conflicts: BTreeMap<_, _> = over.map(|key| (key.clone(), None)).collect();
+    for (key, (conflict, documents)) in &plan.conflicts {
+        let record =
+            continued(&gathered.memory, key, ConflictRecord { since: gathered.memory.now, conflict: conflict.clone() });
+        conflicts.insert(key.clone(), Some((record, documents.clone())));
+    }
+    conflicts
+}
+
+/// What an earlier run already knew of a conflict: since when it is there, and who changed the row.
+fn continued(memory: &FabricMemory, key: &Key, mut now: ConflictRecord) -> ConflictRecord {
+    let Some(before) = memory.conflicts.get(key) else { return now };
+    now.since = before.since;
+    if let (Some(was), Some(is)) = (&before.conflict.netbox, &mut now.conflict.netbox)
+        && was.digest == is.digest
+    {
+        is.changed_by.extend(was.changed_by.iter().cloned());
+    }
+    now
 }

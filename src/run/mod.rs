@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempt;
+mod contents;
 mod failure;
 mod gather;
 mod git_side;

@@ -18,14 +18,11 @@ pub fn of(
     commit: Option<&Oid>,
     applied: &Applied,
 ) -> FabricReport {
-    let Applied { plan, written, lost, .. } = applied;
+    let Applied { plan, written, .. } = applied;
     let items: Vec<Item> = plan
         .items
         .iter()
         .map(|item| match item {
-            Item::Object { key, .. } if lost.contains_key(key) => {
-                Item::Object { key: key.clone(), outcome: Outcome::Held { reason: lost[key].clone() } }
-            }
             // The last plan sees both sides agree; what NetBox was told on the way is what happened.
             Item::Object { key, outcome: Outcome::Unchanged } if written.contains_key(key) => {
                 Item::Object { key: key.clone(), outcome: written[key].clone() }
@@ -72,7 +69,8 @@ pub fn of_dry_run(claim: &Claim, fabric: &FabricName, head: Option<&Oid>, plan: 
 ///
 /// A run looks at everything that stands out in its fabric, so an old conflict would otherwise mark every later job.
 pub fn needs_a_person(report: &FabricReport, part: &Part, memory: &FabricMemory) -> bool {
-    if part.changes.iter().any(|change| !matches!(change, Change::Object { .. })) {
+    let of_one_object = |change: &Change| matches!(change, Change::Object { .. } | Change::Resolution { .. });
+    if !part.changes.iter().all(of_one_object) {
         return report.counts.held > 0;
     }
     report.items.iter().any(|item| match item {
@@ -88,6 +86,7 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
     let row = memory.base.get(key).and_then(|base| base.netbox.as_ref()).map(|netbox| netbox.id);
     part.changes.iter().any(|change| match change {
         Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
+        Change::Resolution { key: resolved } => resolved == key,
         Change::GitMoved | Change::Everything | Change::DryRun => false,
     })
 }

@@ -17,6 +17,7 @@ use crate::support::redis::TestLedger;
 mod accepting;
 mod budget;
 mod claiming;
+mod conflicts;
 mod embedded;
 mod interleavings;
 mod jobs;

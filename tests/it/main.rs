@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod borders;
+mod conflicts;
 mod fake_github;
 mod flows;
 mod github;

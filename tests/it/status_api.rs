@@ -403,7 +403,7 @@ async fn every_route_of_the_api_wants_a_good_token() {
         }
     }
 
-    assert_eq!(asked, 10);
+    assert_eq!(asked, 13);
     assert!(service.test.ledger.next_due().await.unwrap().is_none(), "nothing was recorded");
 }
 
