@@ -6,20 +6,27 @@ use std::sync::Arc;
 
 use super::pace::SharedPace;
 use super::{StartError, write_limits};
-use crate::config::{self, Access, GitHubLogin, Settings};
+use crate::config::{self, Access, CommitStatus, GitHubLogin, Settings};
 use crate::domain::names::RepoName;
+use crate::domain::policy::Delivery;
 use crate::ledger::Ledger;
 use crate::repo::Repository;
 use crate::repo::git::{self, Credentials, GitRepository};
 use crate::repo::github::{self, Auth, GitHubRepository, Installations};
+use crate::run::Site;
 
 /// Opens every repository; none is asked for anything yet.
-pub(super) fn open(
-    settings: &Settings,
-    ledger: &Ledger,
-) -> Result<BTreeMap<RepoName, Arc<dyn Repository>>, StartError> {
+pub(super) fn open(settings: &Settings, ledger: &Ledger) -> Result<BTreeMap<RepoName, Site>, StartError> {
     let opening = Opening { settings, ledger, installations: Arc::default() };
-    settings.repositories.iter().map(|(name, repository)| Ok((name.clone(), opening.one(name, repository)?))).collect()
+    let site = |(name, repository): (&RepoName, &config::Repository)| {
+        let (delivery, shown) = match &repository.access {
+            Access::GitHub(access) => (access.delivery, access.commit_status == CommitStatus::On),
+            Access::Http { .. } | Access::Ssh { .. } | Access::Local => (Delivery::Push, false),
+        };
+        let status_url = shown.then(|| settings.public_url.clone());
+        Ok((name.clone(), Site { repository: opening.one(name, repository)?, delivery, status_url }))
+    };
+    settings.repositories.iter().map(site).collect()
 }
 
 /// What the repositories of one process share.

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::domain::edit::Signature;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
 use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
@@ -172,6 +172,7 @@ pub struct GitHub {
     pub proxy: Option<Url>,
     pub signing: Signing,
     pub commit_status: CommitStatus,
+    pub delivery: Delivery,
 }
 
 /// How GitHub knows us.

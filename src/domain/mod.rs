@@ -14,6 +14,7 @@ pub mod lease;
 pub mod names;
 pub mod path;
 pub mod policy;
+pub mod proposal;
 pub mod report;
 pub mod row;
 pub mod secret;

@@ -98,6 +98,17 @@ pub enum OnDrift {
     Heal,
 }
 
+/// How edits reach a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// A commit on the branch.
+    #[default]
+    Push,
+    /// A pull request, which people merge.
+    PullRequest,
+}
+
 /// Deletions beyond both limits within the window are held until a person confirms them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletionGuard {

@@ -25,6 +25,7 @@ mod error;
 mod keys;
 mod memory;
 mod options;
+mod proposals;
 mod query;
 mod scripts;
 pub mod types;

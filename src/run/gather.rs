@@ -24,7 +24,7 @@ pub struct Gathered {
 /// Reads base, Git and NetBox for everything that the part's changes, the head and the raw area put into scope.
 pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<Gathered, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let repository = runner.repository(&fabric.target)?;
+    let repository = &runner.site(&fabric.target)?.repository;
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 

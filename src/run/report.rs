@@ -9,13 +9,14 @@ use crate::ledger::types::{Claim, FabricMemory, Part};
 use crate::plan::{FabricPlan, NetBoxWrite};
 
 use super::apply::Applied;
+use super::deliver::Delivered;
 
 /// The report of a run that was applied.
 pub fn of(
     claim: &Claim,
     fabric: &FabricName,
     head: Option<&Oid>,
-    commit: Option<&Oid>,
+    delivered: &Delivered,
     applied: &Applied,
 ) -> FabricReport {
     let Applied { plan, written, .. } = applied;
@@ -44,7 +45,8 @@ pub fn of(
         }
     }
     FabricReport {
-        commit: commit.filter(|_| !plan.edits.is_empty()).cloned(),
+        commit: delivered.commit().filter(|_| !plan.edits.is_empty()).cloned(),
+        proposal: delivered.review().filter(|_| !plan.edits.is_empty()).map(|review| review.proposal().url.clone()),
         counts,
         items: bounded(items),
         dry_run: false,
@@ -99,6 +101,7 @@ fn frame(claim: &Claim, fabric: &FabricName, head: Option<&Oid>) -> FabricReport
         dry_run: false,
         planned_on: head.cloned(),
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     }

@@ -101,6 +101,7 @@ fn report(claim: &Claim, fabric: &FabricName) -> Box<FabricReport> {
         dry_run: false,
         planned_on: None,
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     })

@@ -10,6 +10,7 @@ mod github;
 mod ledger;
 mod netbox_client;
 mod private_networks;
+mod proposals;
 mod queue;
 mod receive;
 mod repository_contract;

@@ -35,11 +35,41 @@ pub(super) struct Writer<'a> {
     pub proof: &'a LeaseProof,
 }
 
+/// A commit that was made.
+struct Made {
+    commit: Oid,
+    tree: Oid,
+    /// The base's tree.
+    root: Option<Oid>,
+    /// Its files, where all of the base's are known.
+    after: Option<Files>,
+}
+
 impl Writer<'_> {
     /// Makes the commit's objects and moves the branch.
     pub async fn commit(&self, planned: Planned<'_>) -> Result<Oid, Error> {
-        let Planned { base, files, changes, message } = planned;
+        let Planned { base, changes, .. } = planned;
         let branch = &self.proof.target().branch;
+        let made = match self.make(planned).await {
+            Ok(made) => made,
+            Err(NotMade::EmptyRepository) if base.is_none() => return self.begin(planned).await,
+            Err(failed) => return Err(self.not_made(failed)),
+        };
+        let taken = self.swapper.swap(Swap { branch, base, ours: &made.commit, how: How::OnTop }).await?;
+        self.trees.remember_root(&made.commit, &made.tree);
+        if let Some(after) = made.after {
+            self.trees.remember_files(&made.tree, &after, made.root.as_ref(), &sizes(changes));
+        }
+        Ok(taken)
+    }
+
+    /// Makes a commit that no branch shows yet.
+    pub async fn unshown(&self, planned: Planned<'_>) -> Result<Oid, Error> {
+        self.make(planned).await.map(|made| made.commit).map_err(|failed| self.not_made(failed))
+    }
+
+    async fn make(&self, planned: Planned<'_>) -> Result<Made, NotMade> {
+        let Planned { base, files, changes, message } = planned;
         let maker = Maker { http: self.http, proof: self.proof };
         let root = match base {
             Some(base) => Some(self.trees.root(self.http, base).await?),
@@ -48,28 +78,20 @@ impl Writer<'_> {
         let after = after(root.as_ref(), files, changes);
         if after.as_ref().is_some_and(Files::is_empty) {
             let detail = "the commit would leave no file at all, and GitHub's API makes no empty tree".to_owned();
-            return Err(Error::Refused { branch: branch.clone(), detail });
+            return Err(Error::Refused { branch: self.proof.target().branch.clone(), detail }.into());
         }
         let base_tree = root.as_ref().filter(|_| after.is_none() || !replaces_everything(files, changes));
-        let tree = match maker.tree(base_tree, files, changes).await {
-            Ok(tree) => tree,
-            Err(NotMade::EmptyRepository) if base.is_none() => return self.begin(&maker, planned).await,
-            Err(failed) => return Err(self.not_made(failed)),
-        };
+        let tree = maker.tree(base_tree, files, changes).await?;
         if after.as_ref().is_some_and(|after| merkle::tree_id(after) != tree) {
             let words = format!("GitHub made the tree {tree}, which is not the one that was meant");
-            return Err(self.http.unavailable(words));
+            return Err(self.http.unavailable(words).into());
         }
-        let ours = maker.commit(&tree, base, message).await.map_err(|failed| self.not_made(failed))?;
-        let taken = self.swapper.swap(Swap { branch, base, ours: &ours, how: How::OnTop }).await?;
-        self.trees.remember_root(&ours, &tree);
-        if let Some(after) = after {
-            self.trees.remember_files(&tree, &after, root.as_ref(), &sizes(changes));
-        }
-        Ok(taken)
+        let commit = maker.commit(&tree, base, message).await?;
+        Ok(Made { commit, tree, root, after })
     }
 
-    async fn begin(&self, maker: &Maker<'_>, planned: Planned<'_>) -> Result<Oid, Error> {
+    async fn begin(&self, planned: Planned<'_>) -> Result<Oid, Error> {
+        let maker = &Maker { http: self.http, proof: self.proof };
         let beginner = Beginner { http: self.http, heads: self.heads, maker, swapper: self.swapper, proof: self.proof };
         beginner.begin(planned.changes, planned.message).await
     }
