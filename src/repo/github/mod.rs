@@ -219,23 +219,14 @@ impl Repository for GitHubRepository {
         let signed_on = base.filter(|_| self.signing == Signing::GitHub);
         let writing = Writing { creates: base.is_none(), signed: signed_on.is_some() };
         self.rules.check(&self.http, branch, writing).await?;
+        let (http, heads, swapper) = (&self.http, &self.heads, &self.swapper(proof));
         let written = match signed_on {
             Some(base) => match signed::cannot_sign(&files, &changes) {
                 Some(detail) => return Err(Error::Refused { branch: branch.clone(), detail }),
-                None => {
-                    let swapper = &self.swapper(proof);
-                    let signer = Signer { http: &self.http, heads: &self.heads, swapper, proof };
-                    signer.commit(base, &changes, message).await
-                }
+                None => Signer { http, heads, swapper, proof, branch }.commit(base, &changes, message).await,
             },
             None => {
-                let writer = Writer {
-                    http: &self.http,
-                    heads: &self.heads,
-                    trees: &self.trees,
-                    swapper: &self.swapper(proof),
-                    proof,
-                };
+                let writer = Writer { http, heads, trees: &self.trees, swapper, proof, branch };
                 writer.commit(Planned { base, files: &files, changes: &changes, message }).await
             }
         };
