@@ -56,6 +56,10 @@ pub enum StartError {
     Remote { name: RepoName, why: String },
     #[error("the NetBox `{name}` cannot be used")]
     NetBox { name: NetBoxName, source: netbox::Error },
+    #[error("the settings have no repository named `{name}`")]
+    NoSuchRepository { name: RepoName },
+    #[error("the repository `{name}` has no webhook secret: set its `webhook_secret` or `webhook_secret_file`")]
+    NoWebhookSecret { name: RepoName },
     #[error("the NetBox `{name}` has no webhook secret in the settings, so its deliveries could not be verified")]
     NoSecret { name: NetBoxName },
     #[error("the settings have no NetBox named `{name}`")]
@@ -86,7 +90,7 @@ impl App {
         }
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
-            repositories: repositories::open(&settings, &ledger)?,
+            repositories: repositories::open(&settings, Some(&ledger))?,
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
             people: people(&settings),
@@ -191,6 +195,41 @@ pub async fn setup_netboxes(
         }
     }
     Ok(())
+}
+
+/// Sets up the webhook of every repository of kind `github`, or of only one, and tells what was done.
+pub async fn setup_githubs(
+    settings: &Settings,
+    only: Option<&RepoName>,
+    dry_run: bool,
+    mut told: impl FnMut(String),
+) -> Result<(), StartError> {
+    if let Some(name) = only.filter(|name| !settings.repositories.contains_key(name)) {
+        return Err(StartError::NoSuchRepository { name: name.clone() });
+    }
+    let receiver = repositories::receiver(settings)?;
+    let sites = repositories::open(settings, None)?;
+    for (name, site) in sites.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        let Some(secret) = settings.repositories[name].webhook_secrets.first() else {
+            return Err(StartError::NoWebhookSecret { name: name.clone() });
+        };
+        let webhook = repo::Webhook { receiver: receiver.clone(), secret: secret.read()?, dry_run };
+        let failed = |source| StartError::Repository { name: name.clone(), source };
+        told(match site.repository.set_up_webhook(&webhook).await.map_err(failed)? {
+            None => format!("{name}: its webhook is made on the server: it is no repository of kind github"),
+            Some(effect) => format!("{name}: the webhook to {receiver} {}", hook_words(&effect, dry_run)),
+        });
+    }
+    Ok(())
+}
+
+fn hook_words(effect: &repo::HookEffect, dry_run: bool) -> String {
+    let would = if dry_run { "would be " } else { "" };
+    match effect {
+        repo::HookEffect::Created => format!("{would}created"),
+        repo::HookEffect::Mended(wrong) => format!("{would}updated ({})", wrong.join(", ")),
+        repo::HookEffect::Unchanged => "is right".to_owned(),
+    }
 }
 
 fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {

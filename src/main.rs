@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use fgd_sync::app::{self, App};
 use fgd_sync::config::{self, LogFormat, Settings};
 use fgd_sync::domain::cause::with_causes;
-use fgd_sync::domain::names::NetBoxName;
+use fgd_sync::domain::names::{NetBoxName, RepoName};
 use fgd_sync::http;
 use fgd_sync::ledger::Clock;
 
@@ -62,6 +62,17 @@ enum Setup {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Create or mend the webhook of repositories of kind `github`; needs the permission Webhooks: write.
+    Github {
+        #[command(flatten)]
+        settings: SettingsFile,
+        /// Only this repository of the settings [default: all]
+        #[arg(long)]
+        name: Option<String>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// The command line or the settings are wrong.
@@ -81,6 +92,10 @@ async fn main() -> ExitCode {
         Command::Check(file) => check(&file),
         Command::Setup { server: Setup::Netbox { settings, name, dry_run } } => match load(&settings) {
             Ok(settings) => setup_netbox(&settings, name.map(NetBoxName::new), dry_run).await,
+            Err(code) => code,
+        },
+        Command::Setup { server: Setup::Github { settings, name, dry_run } } => match load(&settings) {
+            Ok(settings) => setup_github(&settings, name.map(RepoName::new), dry_run).await,
             Err(code) => code,
         },
         Command::Openapi => openapi(),
@@ -172,6 +187,13 @@ async fn shutdown() {
         }
     }
     tracing::info!("stopping: no new work is taken, what runs is finished");
+}
+
+async fn setup_github(settings: &Settings, only: Option<RepoName>, dry_run: bool) -> ExitCode {
+    match app::setup_githubs(settings, only.as_ref(), dry_run, |step| println!("{step}")).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => fail(&failed),
+    }
 }
 
 async fn setup_netbox(settings: &Settings, only: Option<NetBoxName>, dry_run: bool) -> ExitCode {

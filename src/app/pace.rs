@@ -1,5 +1,6 @@
 //! GitHub's limits, kept in the ledger: all replicas and repositories of a token share them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use url::Url;
 use crate::domain::cause::with_causes;
 use crate::ledger::Ledger;
 use crate::ledger::budget::{NoPlaceBecause, Place};
-use crate::repo::github::pace::{Cost, Pace, Resource, TokenName, Told, Wait, WaitReason};
+use crate::repo::github::pace::{Cost, InProcessPace, Pace, Resource, TokenName, Told, Wait, WaitReason};
 
 /// What writes of one account keep between them on the average, as github.com asks for. A server of one's own has no such
 /// limit unless it is switched on, and says so then.
@@ -17,18 +18,20 @@ const GAP: Duration = Duration::from_secs(1);
 /// own number, 80 in a minute, is not reached.
 const BURST: u32 = 20;
 
-/// The budget of tokens, in the ledger. A ledger that cannot be asked stops nothing: GitHub itself still refuses.
-pub(super) struct SharedPace {
-    ledger: Ledger,
-    gap: Duration,
+/// The budgets at the server of this API: in the ledger, or without one in this process.
+pub(super) fn at(api: &Url, ledger: Option<&Ledger>) -> Arc<dyn Pace> {
+    let is_hosted = api.host_str().is_some_and(|host| host.starts_with("api."));
+    let gap = if is_hosted { GAP } else { Duration::ZERO };
+    match ledger {
+        Some(ledger) => Arc::new(SharedPace { ledger: ledger.clone(), gap }),
+        None => Arc::new(InProcessPace::new(gap)),
+    }
 }
 
-impl SharedPace {
-    /// For the server of this API.
-    pub(super) fn at(api: &Url, ledger: Ledger) -> Self {
-        let is_hosted = api.host_str().is_some_and(|host| host.starts_with("api."));
-        Self { ledger, gap: if is_hosted { GAP } else { Duration::ZERO } }
-    }
+/// The budget of tokens, in the ledger. A ledger that cannot be asked stops nothing: GitHub itself still refuses.
+struct SharedPace {
+    ledger: Ledger,
+    gap: Duration,
 }
 
 #[async_trait]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::pace::SharedPace;
-use super::{StartError, write_limits};
+use url::Url;
+
+use super::{StartError, pace, write_limits};
 use crate::config::{self, Access, CommitStatus, GitHubLogin, Settings};
 use crate::domain::names::RepoName;
 use crate::domain::policy::Delivery;
@@ -15,8 +16,8 @@ use crate::repo::git::{self, Credentials, GitRepository};
 use crate::repo::github::{self, Auth, GitHubRepository, Installations};
 use crate::run::Site;
 
-/// Opens every repository; none is asked for anything yet.
-pub(super) fn open(settings: &Settings, ledger: &Ledger) -> Result<BTreeMap<RepoName, Site>, StartError> {
+/// Opens every repository; none is asked for anything yet. Without a ledger, tokens have a budget of this process alone.
+pub(super) fn open(settings: &Settings, ledger: Option<&Ledger>) -> Result<BTreeMap<RepoName, Site>, StartError> {
     let opening = Opening { settings, ledger, installations: Arc::default() };
     let site = |(name, repository): (&RepoName, &config::Repository)| {
         let (delivery, shown) = match &repository.access {
@@ -24,15 +25,23 @@ pub(super) fn open(settings: &Settings, ledger: &Ledger) -> Result<BTreeMap<Repo
             Access::Http { .. } | Access::Ssh { .. } | Access::Local => (Delivery::Push, false),
         };
         let status_url = shown.then(|| settings.public_url.clone());
-        Ok((name.clone(), Site { repository: opening.one(name, repository)?, delivery, status_url }))
+        let keeps_deliveries = matches!(repository.access, Access::GitHub(_)) && !repository.webhook_secrets.is_empty();
+        let receiver = if keeps_deliveries { Some(receiver(settings)?) } else { None };
+        Ok((name.clone(), Site { repository: opening.one(name, repository)?, delivery, status_url, receiver }))
     };
     settings.repositories.iter().map(site).collect()
+}
+
+/// Where GitHub sends its webhooks.
+pub(super) fn receiver(settings: &Settings) -> Result<Url, StartError> {
+    let address = format!("{}webhooks/github", settings.public_url);
+    settings.public_url.join("webhooks/github").map_err(|source| StartError::Receiver { address, source })
 }
 
 /// What the repositories of one process share.
 struct Opening<'a> {
     settings: &'a Settings,
-    ledger: &'a Ledger,
+    ledger: Option<&'a Ledger>,
     installations: Arc<Installations>,
 }
 
@@ -106,7 +115,7 @@ impl Opening<'_> {
                 }
             },
             installations: Arc::clone(&self.installations),
-            pace: Arc::new(SharedPace::at(&access.api, self.ledger.clone())),
+            pace: pace::at(&access.api, self.ledger),
             ca_file: access.ca_file.clone(),
             proxy: access.proxy.clone(),
             timeouts: github::Timeouts { connect, write, ..github::Timeouts::default() },

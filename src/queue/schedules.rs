@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::domain::change::Change;
-use crate::domain::names::{FabricName, Target};
+use crate::domain::names::{FabricName, RepoName, Target};
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{Accept, Origin};
 use crate::ledger::{self, Ledger};
@@ -18,6 +18,9 @@ use crate::run::Runner;
 
 /// How often the schedules look whether it is somebody's turn; a turn is late by at most this.
 const TICK: Duration = Duration::from_secs(5);
+
+/// How often servers are asked for deliveries that never arrived; the first time is at the start.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
 
 /// The two periods.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,9 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
     for target in targets {
         recorded |= poll(runner, target, schedules.poll_head).await;
     }
+    for name in runner.repositories.keys() {
+        ask_again(runner, name).await;
+    }
     for fabric in runner.fabrics.values() {
         match compare(&runner.ledger, fabric, schedules.full_comparison).await {
             Ok(due) => recorded |= due,
@@ -73,6 +79,26 @@ async fn poll(runner: &Runner, target: &Target, period: Duration) -> bool {
             let problem = failure.error();
             tracing::warn!(target.name = %target, code = %problem.code, remedy = %problem.remedy, "{}", problem.message);
             false
+        }
+    }
+}
+
+/// What comes again arrives as an ordinary delivery.
+async fn ask_again(runner: &Runner, name: &RepoName) {
+    match runner.ledger.take_turn(&format!("ask again:{name}"), ASK_AGAIN).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(failed) => {
+            tracing::warn!(repository = %name, error = %failed, "the turn to ask for lost deliveries could not be taken");
+            return;
+        }
+    }
+    match runner.ask_again(name).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(repository = %name, count, "deliveries that never arrived were asked for again"),
+        Err(failure) => {
+            let problem = failure.error();
+            tracing::warn!(repository = %name, code = %problem.code, "lost deliveries cannot be asked for: {}", problem.message);
         }
     }
 }

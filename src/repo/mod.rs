@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::edit::{CommitMessage, Edits, Tree};
@@ -18,7 +19,7 @@ use crate::domain::path::RepoPath;
 use crate::domain::proposal::{Proposal, Review};
 
 /// One repository, of any kind. All methods may be repeated; only `commit`,
-/// `propose`, `withdraw` and `report_status` change anything.
+/// `propose`, `withdraw`, `set_up_webhook` and `report_status` change anything.
 #[async_trait]
 pub trait Repository: Send + Sync {
     /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
@@ -76,10 +77,38 @@ pub trait Repository: Send + Sync {
         None
     }
 
+    /// Makes the server tell a receiver of pushes, or mends how it does; `None` where that is not done through an API.
+    async fn set_up_webhook(&self, _webhook: &Webhook) -> Result<Option<HookEffect>, Error> {
+        Ok(None)
+    }
+
+    /// Asks the server to send again what a receiver never got; returns how many deliveries. Zero where nobody keeps them.
+    async fn ask_again(&self, _receiver: &Url) -> Result<usize, Error> {
+        Ok(0)
+    }
+
     /// Shows a report beside a commit. Does nothing where the server has no place for it.
     async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// The webhook that a repository should have.
+pub struct Webhook {
+    pub receiver: Url,
+    pub secret: SecretString,
+    /// Only find out what would be done.
+    pub dry_run: bool,
+}
+
+/// What setting up a webhook does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookEffect {
+    Created,
+    /// These were wrong.
+    Mended(Vec<&'static str>),
+    /// It was right, as far as it can be seen; its secret is set all the same.
+    Unchanged,
 }
 
 /// What the server shows beside a commit, where it has such a place.

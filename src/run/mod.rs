@@ -44,6 +44,8 @@ pub struct Site {
     pub delivery: Delivery,
     /// Where people read about a run, when commits shall show how they fared.
     pub status_url: Option<Url>,
+    /// Where the server sends its webhooks, when it keeps those that did not arrive.
+    pub receiver: Option<Url>,
 }
 
 impl Runner {
@@ -75,6 +77,15 @@ impl Runner {
         };
         self.ledger.accept(&moved).await?;
         Ok(head)
+    }
+
+    /// Asks a repository's server for deliveries that never arrived; returns how many come again.
+    pub async fn ask_again(&self, name: &RepoName) -> Result<usize, Failure> {
+        let Some(site) = self.repositories.get(name) else { return Ok(0) };
+        match &site.receiver {
+            Some(receiver) => Ok(site.repository.ask_again(receiver).await?),
+            None => Ok(0),
+        }
     }
 
     fn site(&self, target: &Target) -> Result<&Site, Failure> {

@@ -7,6 +7,7 @@ mod conflicts;
 mod fake_github;
 mod flows;
 mod github;
+mod github_setup;
 mod ledger;
 mod netbox_client;
 mod private_networks;

@@ -11,7 +11,7 @@
 //! | `heads`, `listing`, `trees`, `blobs`, `runs` | reading |
 //! | `compose`, `entries`, `objects`, `merkle`, `swap`, `begin`, `signed` | writing |
 //! | `refusal` | branches that may not be written |
-//! | `proposals` | pull requests |
+//! | `proposals`, `hooks` | pull requests; the webhook |
 //! | `address`, `place`, `capabilities` | where GitHub and the repository are, and what they can do |
 
 mod address;
@@ -27,6 +27,7 @@ mod entries;
 mod expiry;
 mod graphql;
 mod heads;
+mod hooks;
 mod http;
 mod jwt;
 mod limits;
@@ -54,7 +55,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::changes::{self, Change, Changes, Files};
-use super::{Error, Repository, StatusReport};
+use super::{Error, HookEffect, Repository, StatusReport, Webhook};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -289,6 +290,16 @@ impl Repository for GitHubRepository {
 
     fn expires(&self) -> Option<SystemTime> {
         self.http.expiry.at()
+    }
+
+    async fn set_up_webhook(&self, webhook: &Webhook) -> Result<Option<HookEffect>, Error> {
+        let _turn = self.turn.lock().await;
+        hooks::set_up(&self.http, webhook).await.map(Some)
+    }
+
+    async fn ask_again(&self, receiver: &Url) -> Result<usize, Error> {
+        let _turn = self.turn.lock().await;
+        hooks::ask_again(&self.http, receiver).await
     }
 
     async fn report_status(&self, commit: &Oid, report: &StatusReport) -> Result<(), Error> {
