@@ -46,14 +46,15 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 4] = ["accept", "commits", "planner", "footprint"];
+const NAMES: [&str; 5] = ["accept", "commits", "planner", "footprint", "large"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
         "accept" => accept::run().await,
         "commits" => commits::run().await,
         "planner" => planner::run().await,
-        "footprint" => footprint::run().await,
+        "footprint" => footprint::at_rest().await,
+        "large" => footprint::large_fabric().await,
         other => Err(Failure(format!("there is no benchmark `{other}`; there are {}", NAMES.join(", ")))),
     }
 }
