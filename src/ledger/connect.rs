@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::{Manager, Pool, QueueMode, Runtime, Timeouts};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use secrecy::{ExposeSecret, SecretString};
@@ -54,6 +54,8 @@ pub(super) fn pool(address: &ConnectionInfo) -> Result<Pool, Error> {
     let timeouts = Timeouts { wait: Some(WORK_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
     Pool::builder(manager)
         .max_size(POOL)
+        // The few that suffice are used again and again: each keeps a buffer as large as its largest answer.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()

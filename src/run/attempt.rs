@@ -159,7 +159,12 @@ fn remembered(share: &Ready<'_>) -> Advance {
         })
         .collect();
     let keys = &gathered.sides.keys;
-    let held = keys.keys().map(|key| (key.clone(), held_now.get(key).or_else(|| lost.get(key)).cloned())).collect();
+    let held = keys
+        .keys()
+        .map(|key| (key.clone(), held_now.get(key).or_else(|| lost.get(key)).cloned()))
+        // What was not held and is not is no news: in a full comparison that is nearly every key.
+        .filter(|(key, reason)| reason.is_some() || gathered.memory.held.contains_key(key))
+        .collect();
     let deleted = plan
         .items
         .iter()
