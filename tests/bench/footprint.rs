@@ -7,7 +7,7 @@ use crate::process;
 use crate::redis::Redis;
 use crate::stats::Spread;
 use crate::table::{Goal, Line, short};
-use crate::world::{Shape, World, fabric_name, servers};
+use crate::world::{Shape, World, fabric_name};
 
 const STARTS: usize = 5;
 /// Long enough for every schedule to look around a few times.
@@ -74,10 +74,7 @@ pub async fn at_rest() -> Result<Vec<Line>, Failure> {
 /// The first comparison of a large fabric, and some that find nothing to do.
 pub async fn large_fabric() -> Result<Vec<Line>, Failure> {
     let begun = Instant::now();
-    let world = World::with(&Shape::default(), |netbox| {
-        netbox.user("alice").bulk_create(&servers(0, OBJECTS, "server"));
-    })
-    .await?;
+    let world = World::with_servers(OBJECTS).await?;
     let first = (begun.elapsed(), process::peak(world.service.pid())?);
     let mut again = (Duration::ZERO, 0.0);
     for number in 1..=AGAIN {

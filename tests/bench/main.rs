@@ -4,8 +4,10 @@
 //! stand-in. Nothing here is a test: a machine that is busy is slow, so nothing fails because of a figure.
 
 mod accept;
-mod commits;
+mod fabrics;
 mod footprint;
+mod jobs;
+mod lag;
 mod load;
 mod planner;
 mod process;
@@ -46,15 +48,17 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 5] = ["accept", "commits", "planner", "footprint", "large"];
+const NAMES: [&str; 7] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
         "accept" => accept::run().await,
-        "commits" => commits::run().await,
+        "lag" => lag::run().await,
         "planner" => planner::run().await,
         "footprint" => footprint::at_rest().await,
         "large" => footprint::large_fabric().await,
+        "fabrics" => fabrics::run().await,
+        "jobs" => jobs::run().await,
         other => Err(Failure(format!("there is no benchmark `{other}`; there are {}", NAMES.join(", ")))),
     }
 }

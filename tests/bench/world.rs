@@ -47,16 +47,23 @@ pub struct World {
 impl World {
     /// Starts it; the fabrics' first comparisons are behind it.
     pub async fn start(shape: &Shape) -> Result<Self, Failure> {
-        Self::with(shape, |_| {}).await
+        Self::on(shape, Redis::start(&scratch()?)?).await
     }
 
-    /// As `start`, with what was in NetBox before the service came.
-    pub async fn with(shape: &Shape, before: impl FnOnce(&NetBox)) -> Result<Self, Failure> {
-        let home = TempDir::with_prefix_in("world-", scratch()?)?;
-        let redis = Redis::start(home.path())?;
+    /// As `start`, on a Redis that has something in it.
+    pub async fn on(shape: &Shape, redis: Redis) -> Result<Self, Failure> {
+        Self::launch(shape, redis, NetBox::custom_objects()).await
+    }
+
+    /// As `start`, with so many servers of the first fabric in NetBox before the service comes.
+    pub async fn with_servers(count: usize) -> Result<Self, Failure> {
         let netbox = NetBox::custom_objects();
-        before(&netbox);
-        netbox.deliveries();
+        netbox.user("alice").bulk_create(&servers(0, count, "server"));
+        Self::launch(&Shape::default(), Redis::start(&scratch()?)?, netbox).await
+    }
+
+    async fn launch(shape: &Shape, redis: Redis, netbox: NetBox) -> Result<Self, Failure> {
+        let home = TempDir::with_prefix_in("world-", scratch()?)?;
         let git = GitServer::start().await;
         let repositories = (0..shape.fabrics).map(|number| git.create(&repository(number))).collect();
         let address = free_address()?;
@@ -116,7 +123,7 @@ fn repository(number: usize) -> String {
 }
 
 /// On the disk of the source tree: a temporary directory in memory would make every sync free.
-fn scratch() -> Result<PathBuf, Failure> {
+pub fn scratch() -> Result<PathBuf, Failure> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(".dev/bench");
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
