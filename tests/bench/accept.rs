@@ -10,11 +10,11 @@ use crate::stats::Spread;
 use crate::table::{Goal, Line, short};
 use crate::world::{NETBOX_SECRET, Shape, WEBHOOK, World, fabric_name};
 
-const CONNECTIONS: usize = 50;
+pub const CONNECTIONS: usize = 50;
 const CALLS: usize = 30_000;
 const ROUNDS: usize = 5;
 /// No batch closes while deliveries come: what a run costs is measured elsewhere.
-const NO_RUNS: &str = "debounce: {quiet_ms: 3600000, max_wait_ms: 3600000, max_changes: 100000}";
+pub const NO_RUNS: &str = "debounce: {quiet_ms: 3600000, max_wait_ms: 3600000, max_changes: 100000}";
 
 /// A delivery of NetBox's custom objects as it was captured.
 const BODY: &str = include_str!("../fixtures/netbox-webhooks/0030-custom-objects-vpc-updated.body");
@@ -103,7 +103,7 @@ async fn require_recorded(world: &World) -> Result<(), Failure> {
 }
 
 /// A delivery about a row of its own, from a request of its own.
-fn signed(number: usize) -> Request {
+pub fn signed(number: usize) -> Request {
     let mut body: Value = serde_json::from_str(BODY).expect("the fixture is JSON");
     let unique = FIRST + number;
     body["data"]["id"] = unique.into();

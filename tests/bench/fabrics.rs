@@ -15,8 +15,9 @@ const FABRICS: usize = 100;
 const ROWS: usize = 10;
 const ROUNDS: usize = 3;
 const SENDERS: usize = 4;
-/// All deliveries come within it, so every fabric is due at nearly the same time.
-const QUIET: Duration = Duration::from_secs(2);
+/// The debounce: all deliveries come within it, so every fabric is due at nearly the same time.
+const QUIET: Duration = Duration::from_secs(5);
+const SETTINGS: &str = "debounce: {quiet_ms: 5000}";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The time from the end of the debounce to the last fabric's commit.
@@ -50,7 +51,7 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
 }
 
 async fn round(workers: usize) -> Result<(Duration, f64), Failure> {
-    let world = World::start(&Shape { fabrics: FABRICS, workers, ..Shape::default() }).await?;
+    let world = World::start(&Shape { fabrics: FABRICS, workers, settings: SETTINGS }).await?;
     process::forget_peak(world.service.pid())?;
     let mut waiting: Vec<(usize, &Bare, Option<String>)> =
         world.repositories.iter().enumerate().map(|(number, bare)| (number, bare, head(bare))).collect();

@@ -9,6 +9,7 @@ mod footprint;
 mod jobs;
 mod lag;
 mod load;
+mod peers;
 mod planner;
 mod process;
 mod redis;
@@ -48,7 +49,7 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 7] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs"];
+const NAMES: [&str; 8] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs", "peers"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
@@ -59,6 +60,7 @@ async fn run(name: &str) -> Result<Vec<Line>, Failure> {
         "large" => footprint::large_fabric().await,
         "fabrics" => fabrics::run().await,
         "jobs" => jobs::run().await,
+        "peers" => peers::run().await,
         other => Err(Failure(format!("there is no benchmark `{other}`; there are {}", NAMES.join(", ")))),
     }
 }

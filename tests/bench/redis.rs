@@ -49,7 +49,8 @@ impl Redis {
         self.child.id()
     }
 
-    fn path(&self) -> PathBuf {
+    /// Its socket.
+    pub fn path(&self) -> PathBuf {
         self.socket.path().join("redis.sock")
     }
 
@@ -85,7 +86,7 @@ impl Redis {
         let output = tokio::process::Command::new("redis-benchmark")
             .arg("-s")
             .arg(self.path())
-            .args(["-c", &connections.to_string(), "-n", &calls.to_string(), "-r", "2000000000", "-e", "--csv"])
+            .args(["-c", &connections.to_string(), "-n", &calls.to_string(), "-r", "2000000000", "--csv"])
             .args(command)
             .output()
             .await?;

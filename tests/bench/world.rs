@@ -129,7 +129,7 @@ pub fn scratch() -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-fn free_address() -> Result<SocketAddr, Failure> {
+pub fn free_address() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
