@@ -25,6 +25,7 @@ mod keys;
 mod memory;
 mod options;
 mod query;
+mod recorder;
 mod scripts;
 pub mod types;
 
@@ -44,6 +45,7 @@ use crate::domain::names::LedgerId;
 use embedded::Embedded;
 use keys::Keys;
 use options::millis;
+use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
@@ -60,6 +62,7 @@ struct Inner {
     clock: Clock,
     scripts: Scripts,
     accepting: ConnectionManager,
+    recorder: Recorder,
     pool: Pool,
     embedded: Mutex<Option<Embedded>>,
 }
@@ -88,7 +91,10 @@ impl Ledger {
         let id = identify(&keys, accepting.clone()).await?;
         let scripts = Scripts::new();
         let embedded = Mutex::new(embedded);
-        Ok(Self(Arc::new(Inner { id, keys, options, clock, scripts, accepting, pool, embedded })))
+        let (recorder, queue) = Recorder::new();
+        let inner = Arc::new(Inner { id, keys, options, clock, scripts, accepting, recorder, pool, embedded });
+        queue.carry_out(Arc::downgrade(&inner));
+        Ok(Self(inner))
     }
 
     /// The ledger's identity: made when it was first opened, the same for all replicas.
