@@ -1,9 +1,7 @@
-//! Accepting: one round trip on the multiplexed connection, and what it answers is in Redis.
+//! Accepting: what is answered is in Redis.
 
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
-
-use crate::domain::names::JobId;
 
 use super::connect::within_accept;
 use super::entry::Parts;
@@ -19,21 +17,21 @@ impl Ledger {
     /// its "redeliver" button is for.
     pub async fn accept(&self, accept: &Accept) -> Result<Accepted, Error> {
         let dedupe = accept.dedupe.as_ref().map(|text| hex::encode(Sha256::digest(text)));
-        let mut call = self.call(&self.0.scripts.accept);
-        call.arg(dedupe.unwrap_or_default())
-            .arg(u8::from(matches!(accept.origin, Origin::GithubDelivery { .. })))
-            .arg(&Ulid::generate().to_string()[14..])
-            .arg(json(&accept.origin))
-            .arg(urgency(accept));
+        let repeatable = matches!(accept.origin, Origin::GithubDelivery { .. });
+        let mut arguments = vec![
+            dedupe.unwrap_or_default(),
+            u8::from(repeatable).to_string(),
+            Ulid::generate().to_string()[14..].to_owned(),
+            json(&accept.origin),
+            urgency(accept).to_owned(),
+            accept.changes.len().to_string(),
+        ];
         for (fabric, target, change) in &accept.changes {
-            let parts = Parts::of(change);
-            call.arg(fabric.as_str()).arg(target.to_string()).arg(parts.slot);
-            call.arg(parts.event).arg(u8::from(parts.cascade)).arg(parts.user).arg(parts.rest);
+            let Parts { slot, event, cascade, user, rest } = Parts::of(change);
+            let cascade = u8::from(cascade).to_string();
+            arguments.extend([fabric.to_string(), target.to_string(), slot, event.to_owned(), cascade, user, rest]);
         }
-        let mut connection = self.0.accepting.clone();
-        let (job, duplicate): (String, bool) =
-            within_accept(call.invoke_async(&mut connection), "record a delivery").await?;
-        Ok(Accepted { job: JobId::new(job), duplicate })
+        self.0.recorder.record(arguments).await
     }
 
     /// Notes an authentic delivery that is not ours, in a log of the newest thousand.

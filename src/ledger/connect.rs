@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::{Manager, Pool, QueueMode, Runtime, Timeouts};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +15,8 @@ const ACCEPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A settle of ten thousand jobs, or a fabric's whole memory, on a busy server.
 const WORK_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// And the whole of it, when the connection has to be made again first.
+pub(super) const ACCEPTED_WITHIN: Duration = Duration::from_secs(6);
 /// Longest wait between two attempts to connect again, so that accepting is back soon after Redis is.
 const RECONNECT: Duration = Duration::from_millis(250);
 /// Workers and API calls that talk to Redis at the same time.
@@ -54,6 +56,8 @@ pub(super) fn pool(address: &ConnectionInfo) -> Result<Pool, Error> {
     let timeouts = Timeouts { wait: Some(WORK_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
     Pool::builder(manager)
         .max_size(POOL)
+        // The few that suffice are used again and again: each keeps a buffer as large as its largest answer.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()
@@ -65,7 +69,7 @@ pub(super) async fn within_accept<T>(
     answer: impl Future<Output = redis::RedisResult<T>>,
     doing: &'static str,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(ACCEPT_TIMEOUT + CONNECT_TIMEOUT, answer).await {
+    match tokio::time::timeout(ACCEPTED_WITHIN, answer).await {
         Ok(answer) => answer.map_err(Error::unavailable(doing)),
         Err(elapsed) => Err(Error::unavailable(doing)(elapsed)),
     }

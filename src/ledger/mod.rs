@@ -27,6 +27,7 @@ mod memory;
 mod options;
 mod proposals;
 mod query;
+mod recorder;
 mod scripts;
 pub mod types;
 
@@ -46,6 +47,7 @@ use crate::domain::names::LedgerId;
 use embedded::Embedded;
 use keys::Keys;
 use options::millis;
+use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
@@ -62,6 +64,7 @@ struct Inner {
     clock: Clock,
     scripts: Scripts,
     accepting: ConnectionManager,
+    recorder: Recorder,
     pool: Pool,
     embedded: Mutex<Option<Embedded>>,
 }
@@ -90,7 +93,10 @@ impl Ledger {
         let id = identify(&keys, accepting.clone()).await?;
         let scripts = Scripts::new();
         let embedded = Mutex::new(embedded);
-        Ok(Self(Arc::new(Inner { id, keys, options, clock, scripts, accepting, pool, embedded })))
+        let (recorder, queue) = Recorder::new();
+        let inner = Arc::new(Inner { id, keys, options, clock, scripts, accepting, recorder, pool, embedded });
+        queue.carry_out(Arc::downgrade(&inner));
+        Ok(Self(inner))
     }
 
     /// The ledger's identity: made when it was first opened, the same for all replicas.

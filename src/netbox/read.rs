@@ -8,9 +8,9 @@ use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::{Kind, KindSpec};
 use crate::domain::names::FabricName;
 
+use super::Error;
 use super::client::{Client, Model};
 use super::rows::{self, Found, MissingField};
-use super::{Error, http::Http};
 
 impl Client {
     /// The row with this id; `None` when NetBox says that there is none (or that the token may not see it).
@@ -62,8 +62,7 @@ impl Client {
             query.extend(filters);
         }
         let path = self.path(spec);
-        let wires = self.http.list(&path, &query).await?;
-        wires.iter().map(|wire| self.parse(spec, id_of(&self.http, &path, wire)?, wire, &fabrics)).collect()
+        self.http.list_as(&path, &query, |id, wire| self.parse(spec, id, &wire, &fabrics)).await
     }
 
     /// One row, with its fabric's name looked up again when the id is new to us.
@@ -97,9 +96,4 @@ impl Client {
         query.extend([("ordering", "id".to_owned()), ("limit", "1".to_owned())]);
         self.http.get_present(&self.path(spec), &query).await.map(|_| ())
     }
-}
-
-fn id_of(http: &Http, path: &str, wire: &Map<String, Value>) -> Result<u64, Error> {
-    let id = wire.get("id").and_then(Value::as_u64);
-    id.ok_or_else(|| http.unexpected(&format!("GET {}", http.shown(path)), "a row without an id".to_owned()))
 }

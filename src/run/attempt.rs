@@ -159,7 +159,13 @@ fn remembered(share: &Ready<'_>) -> Advance {
     // What a full comparison does not find on any side is gone, and so is the reason that it was held for.
     let is_full = share.part.changes.contains(&Change::Everything);
     let gone = gathered.memory.held.keys().filter(|key| is_full && !keys.contains_key(key));
-    let held = keys.keys().chain(gone).map(|key| (key.clone(), held_now.get(key).cloned())).collect();
+    let held = keys
+        .keys()
+        .chain(gone)
+        .map(|key| (key.clone(), held_now.get(key).cloned()))
+        // What was not held and is not is no news: in a full comparison that is nearly every key.
+        .filter(|(key, reason)| reason.is_some() || gathered.memory.held.contains_key(key))
+        .collect();
     let deleted = plan
         .items
         .iter()

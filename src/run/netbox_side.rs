@@ -70,7 +70,7 @@ pub async fn read(
     Ok(keys
         .into_iter()
         .map(|key| {
-            let side = reader.side(&key, &proven, scope);
+            let side = reader.take_side(&key, &proven, scope);
             (key, side)
         })
         .collect())
@@ -208,16 +208,19 @@ impl Reader<'_> {
         }
     }
 
-    fn side(&self, key: &Key, proven: &BTreeSet<ObjectId>, scope: &Scope<'_>) -> NetBoxSide {
-        let rows = self.rows.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
-        match rows {
-            [Found::Row { row, .. }] => NetBoxSide::Row(Box::new(row.clone())),
-            [Found::Invalid { id, reason, .. }] => NetBoxSide::Invalid { id: *id, reason: reason.clone() },
-            [] => match self.unexplained(key, scope) {
+    /// What NetBox has of a key; its rows are given away.
+    fn take_side(&mut self, key: &Key, proven: &BTreeSet<ObjectId>, scope: &Scope<'_>) -> NetBoxSide {
+        let mut rows = self.rows.by_key.remove(key).unwrap_or_default();
+        if rows.len() > 1 {
+            return NetBoxSide::Several { ids: rows.iter().map(Found::id).collect() };
+        }
+        match rows.pop() {
+            Some(Found::Row { row, .. }) => NetBoxSide::Row(Box::new(row)),
+            Some(Found::Invalid { id, reason, .. }) => NetBoxSide::Invalid { id, reason },
+            None => match self.unexplained(key, scope) {
                 Some(object) if !proven.contains(&object) => NetBoxSide::Unproven { reason: unproven(&object) },
                 Some(_) | None => NetBoxSide::Absent,
             },
-            several => NetBoxSide::Several { ids: several.iter().map(Found::id).collect() },
         }
     }
 }

@@ -23,6 +23,7 @@ mod interleavings;
 mod jobs;
 mod remembering;
 mod settling;
+mod together;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than the default quiet time.

@@ -1,0 +1,93 @@
+//! The benchmarks: each figure stands beside a baseline that was measured in the same run, in turns with it.
+//!
+//! The service is the real binary in a process of its own, with a Redis that syncs every write, a Git server and a NetBox
+//! stand-in. Nothing here is a test: a machine that is busy is slow, so nothing fails because of a figure.
+
+mod accept;
+mod fabrics;
+mod footprint;
+mod jobs;
+mod lag;
+mod load;
+mod peers;
+mod planner;
+mod process;
+mod redis;
+mod service;
+mod stats;
+mod table;
+mod world;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use table::Line;
+
+/// Why a benchmark could not be run, for a person.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The benchmarks by name, in the order that they run in.
+const NAMES: [&str; 8] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs", "peers"];
+
+async fn run(name: &str) -> Result<Vec<Line>, Failure> {
+    match name {
+        "accept" => accept::run().await,
+        "lag" => lag::run().await,
+        "planner" => planner::run().await,
+        "footprint" => footprint::at_rest().await,
+        "large" => footprint::large_fabric().await,
+        "fabrics" => fabrics::run().await,
+        "jobs" => jobs::run().await,
+        "peers" => peers::run().await,
+        other => Err(Failure(format!("there is no benchmark `{other}`; there are {}", NAMES.join(", ")))),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        eprintln!("bench: there is no benchmark `{unknown}`; there are {}", NAMES.join(", "));
+        return ExitCode::from(2);
+    }
+    if names.is_empty() {
+        names = NAMES.map(str::to_owned).to_vec();
+    }
+    let mut lines = Vec::new();
+    for name in &names {
+        println!("\n== {name}");
+        match run(name).await {
+            Ok(measured) => lines.extend(measured),
+            Err(failure) => {
+                eprintln!("\nbench: {name} could not be measured: {failure}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("\n{}", process::machine());
+    table::print(&lines);
+    ExitCode::SUCCESS
+}
