@@ -17,6 +17,9 @@ const ZERO = "0".repeat(40);
 const BRIDGE_TOKENS = Array.from({ length: 40 }, (_, number) => `bridge-${process.pid}-${number}`);
 const ASKED_OF_ONE = 4_000;
 
+// Not the one that tests use: the default branch cannot be deleted.
+const DEFAULT_BRANCH = "trunk";
+
 const git = (args, input) => execFileSync("git", args, { input, maxBuffer: 1 << 28, stdio: ["pipe", "pipe", "pipe"] });
 const has = (sha) => {
   try {
@@ -198,7 +201,7 @@ async function serve(bare, repo, token) {
       tokens: Object.fromEntries([token, ...BRIDGE_TOKENS].map((token) => [token, { login: owner, scopes: ["repo", "admin:repo_hook"] }])),
       github: {
         users: [{ login: owner, name: owner, email: `${owner}@example.com` }],
-        repos: [{ owner, name, private: true, auto_init: false, default_branch: "main" }],
+        repos: [{ owner, name, private: true, auto_init: false, default_branch: DEFAULT_BRANCH }],
       },
     },
   });

@@ -1,8 +1,8 @@
 //! A repository on `emulate`, a GitHub emulator that nobody here wrote, beside a bare repository that is kept the same.
 //!
 //! People push to the bare repository by path, and it is the witness of what the emulator holds; whatever moves there,
-//! moves on the emulator. It knows REST only: no
-//! GraphQL, no ETag, no rulesets, no statuses. Where it differs from GitHub, GitHub is right.
+//! moves on the emulator. It knows REST only: no GraphQL, no ETag, no rulesets, no statuses. Where it differs from GitHub,
+//! GitHub is right: a directory whose last file is deleted by `sha: null` stays as an empty tree.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

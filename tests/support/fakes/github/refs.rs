@@ -86,6 +86,9 @@ pub(super) fn refused(reason: &NotMoved) -> Reply {
         NotMoved::NotFastForward { .. } => Reply::unprocessable("Update is not a fast forward"),
         NotMoved::InvalidName { name } => Reply::unprocessable(&format!("{name} is not a valid ref name.")),
         NotMoved::NoCommit { .. } => Reply::unprocessable("Object does not exist"),
+        NotMoved::DefaultBranch { name } => {
+            Reply::unprocessable(&format!("refusing to delete the current branch: {name}"))
+        }
         NotMoved::Against(violation) => violation.reply(),
     }
 }

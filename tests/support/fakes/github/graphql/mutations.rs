@@ -84,6 +84,9 @@ fn refused(reason: &NotMoved) -> Failure {
         NotMoved::NoCommit { sha } => {
             Failure::new("NOT_FOUND", format!("Could not resolve to a Commit with the oid of '{sha}'."))
         }
+        NotMoved::DefaultBranch { name } => {
+            Failure::new("UNPROCESSABLE", format!("refusing to delete the current branch: {name}"))
+        }
         NotMoved::Against(violation) => {
             let (kind, words) = violation.graphql();
             Failure::new(kind, words)
