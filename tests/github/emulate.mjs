@@ -1,7 +1,7 @@
 // Serves the GitHub emulator `emulate`, which nobody here wrote, beside a bare Git repository that is kept the same.
 //
 //   serve <bare repository> <owner/name> <token>   prints the address; ends when standard input closes
-//   receive <address> <owner/name> <token>         a pre-receive hook: hands a push over to the emulator
+//   follow <address> <owner/name> <tokens> <state>          a reference-transaction hook: hands what moved over to the emulator
 //
 // The emulator knows no Git transport. People push to the bare repository, whose hook brings their objects to the
 // emulator; what comes over HTTP is brought to the bare repository before it is answered. Ids must be equal on both sides.
@@ -13,6 +13,13 @@ import { join } from "node:path";
 
 const ZERO = "0".repeat(40);
 
+// The emulator lets a token ask 5,000 times in an hour; what goes on between the two sides has tokens of its own.
+const BRIDGE_TOKENS = Array.from({ length: 40 }, (_, number) => `bridge-${process.pid}-${number}`);
+const ASKED_OF_ONE = 4_000;
+
+// Not the one that tests use: the default branch cannot be deleted.
+const DEFAULT_BRANCH = "trunk";
+
 const git = (args, input) => execFileSync("git", args, { input, maxBuffer: 1 << 28, stdio: ["pipe", "pipe", "pipe"] });
 const has = (sha) => {
   try {
@@ -23,7 +30,9 @@ const has = (sha) => {
   }
 };
 
-const api = (address, repo, token) => async (method, path, body) => {
+let asked = 0;
+const api = (address, repo, tokens) => async (method, path, body) => {
+  const token = tokens[Math.floor(asked++ / ASKED_OF_ONE)];
   const headers = { authorization: `Bearer ${token}`, "user-agent": "bridge", accept: "application/vnd.github+json" };
   const options = { method, headers, body: body && JSON.stringify(body) };
   const answer = await fetch(`${address}/repos/${repo}/${path}`, options);
@@ -79,10 +88,16 @@ async function upload(call, commits) {
   }
 }
 
-async function receive(address, repo, token) {
-  const call = api(address, repo, token);
+async function follow(address, repo, tokens, state) {
+  if (state !== "prepared" || process.env.FGD_EMULATE_PULLS) return;
+  // Every push is a process of its own, so each begins with another token.
+  const all = tokens.split(",");
+  const first = process.pid % all.length;
+  const call = api(address, repo, [...all.slice(first), ...all.slice(0, first)]);
   for (const line of readFileSync(0, "utf8").trim().split("\n")) {
-    const [before, after, ref] = line.split(" ");
+    const [, after, ref] = line.split(" ");
+    if (!ref.startsWith("refs/heads/")) continue;
+    const before = git(["for-each-ref", "--format=%(objectname)", ref]).toString().trim() || ZERO;
     const there = await call("GET", `git/${ref.replace("refs/", "ref/")}`).catch((error) => {
       if (error.status !== 404 && error.status !== 409) throw error;
     });
@@ -163,6 +178,7 @@ async function pull(call) {
   const gone = git(["for-each-ref", "--format=%(refname)", "refs/heads"]).toString().split("\n").filter(Boolean)
     .filter((name) => !refs.some(({ ref }) => ref === name));
   const orders = refs.map(({ ref, object }) => `update ${ref} ${object.sha}\n`).concat(gone.map((name) => `delete ${name}\n`));
+  process.env.FGD_EMULATE_PULLS = "1";
   git(["update-ref", "--stdin"], orders.join(""));
 }
 
@@ -182,14 +198,18 @@ async function serve(bare, repo, token) {
   await createEmulator({
     service: "github", port, hostname: "127.0.0.1", baseUrl: address,
     seed: {
-      tokens: { [token]: { login: owner, scopes: ["repo", "admin:repo_hook"] } },
+      tokens: Object.fromEntries([token, ...BRIDGE_TOKENS].map((token) => [token, { login: owner, scopes: ["repo", "admin:repo_hook"] }])),
       github: {
         users: [{ login: owner, name: owner, email: `${owner}@example.com` }],
-        repos: [{ owner, name, private: true, auto_init: false, default_branch: "main" }],
+        repos: [{ owner, name, private: true, auto_init: false, default_branch: DEFAULT_BRANCH }],
       },
     },
   });
-  const call = api(`http://127.0.0.1:${port}`, repo, token);
+  const inner = `http://127.0.0.1:${port}`;
+  // Half of them for what people push.
+  const call = api(inner, repo, BRIDGE_TOKENS.slice(20));
+  const hook = `exec '${process.env.FGD_EMULATE_SCRIPT}' follow ${inner} ${repo} ${BRIDGE_TOKENS.slice(0, 20)} "$1"\n`;
+  writeFileSync(join(bare, "hooks/reference-transaction"), `#!/bin/sh\n${hook}`, { mode: 0o755 });
   let last = Promise.resolve();
   front.on("request", async (request, response) => {
     const chunks = [];
@@ -198,7 +218,7 @@ async function serve(bare, repo, token) {
     const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const path = request.url.replace(/^\/api\/v3\//, "/").replace(/^\/api\/graphql/, "/graphql");
     try {
-      const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method: request.method, headers, body, redirect: "manual" });
+      const answer = await fetch(`${inner}${path}`, { method: request.method, headers, body, redirect: "manual" });
       const content = Buffer.from(await answer.arrayBuffer());
       const moves = request.method !== "GET" && /\/(git\/refs|contents|merge|merges)\b/.test(path);
       if (moves && answer.ok) await (last = last.then(() => pull(call)));
@@ -209,7 +229,7 @@ async function serve(bare, repo, token) {
       response.writeHead(500).end();
     }
   });
-  console.log(JSON.stringify({ address, inner: `http://127.0.0.1:${port}` }));
+  console.log(address);
   process.stdin.on("end", () => process.exit(0)).resume();
 }
 
@@ -218,7 +238,7 @@ const listen = (server) => new Promise((listening) => {
 });
 
 const [command, ...args] = process.argv.slice(2);
-const commands = { serve, receive };
+const commands = { serve, follow };
 await commands[command](...args).catch((error) => {
   console.error(`emulate ${command}: ${error.message}`);
   process.exit(1);

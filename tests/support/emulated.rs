@@ -1,7 +1,8 @@
 //! A repository on `emulate`, a GitHub emulator that nobody here wrote, beside a bare repository that is kept the same.
 //!
-//! People push to the bare repository by path, and it is the witness of what the emulator holds. It knows REST only: no
-//! GraphQL, no ETag, no rulesets, no statuses. Where it differs from GitHub, GitHub is right.
+//! People push to the bare repository by path, and it is the witness of what the emulator holds; whatever moves there,
+//! moves on the emulator. It knows REST only: no GraphQL, no ETag, no rulesets, no statuses. Where it differs from GitHub,
+//! GitHub is right: a directory whose last file is deleted by `sha: null` stays as an empty tree.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -38,14 +39,11 @@ impl Emulated {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the emulator starts");
-        let mut line = String::new();
+        let mut address = String::new();
         let stdout = child.stdout.take().expect("standard output is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the emulator tells its address");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("the emulator's address");
-        let text = |name: &str| told[name].as_str().expect("an address").to_owned();
-        let receive = format!("exec '{}' receive {} {REPOSITORY} {TOKEN}\n", script().display(), text("inner"));
-        bare.hook("pre-receive", &receive);
-        Self { child, address: text("address"), bare, _dir: dir }
+        BufReader::new(stdout).read_line(&mut address).expect("the emulator tells its address");
+        assert!(address.starts_with("http://"), "the emulator did not start; the reason is above");
+        Self { child, address: address.trim_end().to_owned(), bare, _dir: dir }
     }
 
     /// REST's root, as on GitHub Enterprise Server.

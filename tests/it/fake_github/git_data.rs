@@ -114,6 +114,16 @@ async fn a_ref_is_made_once_and_deleted_once() {
 }
 
 #[tokio::test]
+async fn the_default_branch_is_not_deleted() {
+    let github = GitHub::start();
+    seeded(&github);
+
+    let answer = super::send(super::request(&github, "DELETE", &format!("{REPO}/git/refs/heads/main"))).await;
+
+    assert_eq!(answer.status, 422);
+}
+
+#[tokio::test]
 async fn blobs_come_back_byte_for_byte() {
     let github = GitHub::start();
     seeded(&github);

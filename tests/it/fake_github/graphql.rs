@@ -1,9 +1,12 @@
 //! GraphQL: reading, the strict mutations, and what is refused.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use super::{UPDATE, graphql, repository_id, seeded};
-use crate::support::fakes::github::{GitHub, Route};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::{REPO, UPDATE, ask, bare_request, graphql, repository_id, seeded, send};
+use crate::support::fakes::github::{Fault, GitHub, Route, TOKEN};
 
 const COMMIT: &str = "mutation($input: CreateCommitOnBranchInput!) {
     createCommitOnBranch(input: $input) { commit { oid signature { isValid } } ref { name } }
@@ -120,4 +123,39 @@ async fn variables_are_held_against_their_types() {
 
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("afterOid"), "{answer}");
     assert_eq!(github.forgive().len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_server_may_lack_a_mutation_and_a_proxy_all_of_graphql() {
+    let github = GitHub::start();
+    seeded(&github);
+    let id = repository_id(&github).await;
+    github.take_mutation_away("updateRefs");
+
+    let missing = graphql(&github, UPDATE, json!({"id": id, "updates": []})).await;
+    github.take_graphql_away();
+    let request = bare_request(reqwest::Method::POST, &github.graphql_url()).bearer_auth(TOKEN);
+    let nothing = send(request.json(&json!({"query": "{ viewer { login } }"}))).await;
+
+    assert_eq!(missing["errors"][0]["extensions"]["code"], "undefinedField");
+    assert_eq!(nothing.status, 404);
+}
+
+#[tokio::test]
+async fn writes_to_one_repository_at_the_same_time_are_counted() {
+    let github = GitHub::start();
+    let head = seeded(&github);
+    let id = repository_id(&github).await;
+    let both = Arc::new(Notify::new());
+    github.fault(Route::UpdateRefs, Fault::Until(Arc::clone(&both)));
+    github.before(Route::PostBlob, move || both.notify_one());
+    let update = json!({"name": "refs/heads/x", "afterOid": head});
+
+    tokio::join!(graphql(&github, UPDATE, json!({"id": id, "updates": [update]})), async {
+        let arrived = async || (github.count(Route::UpdateRefs) == 1).then_some(()).ok_or("not yet");
+        crate::support::eventually(arrived).await;
+        ask(&github, "POST", &format!("{REPO}/git/blobs"), json!({"content": ""})).await;
+    });
+
+    assert_eq!(github.most_writes_at_once(), 2);
 }

@@ -2,12 +2,12 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::access::{Budget, Kind, Permission, Token};
+use super::access::{Kind, Permission, Token};
 use super::reply::{Body, Reply};
 use super::routes::{self, Found, Route, decode};
-use super::server::{Asked, etag, too_much};
+use super::server::{Asked, etag};
 use super::world::{Served, World, iso};
 use super::{apps, graphql};
 
@@ -19,9 +19,6 @@ pub(super) enum Admitted {
 
 /// The versions of the REST API that may be asked for.
 const API_VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
-
-/// Length of the window of the secondary limit on creating content, in seconds.
-const CREATING_WINDOW: i64 = 60;
 
 pub(super) fn admit(request: &HttpRequest, body: &[u8], world: &mut World) -> Admitted {
     let path = request.uri().path_and_query().map_or("", |path| path.as_str()).to_owned();
@@ -57,6 +54,9 @@ fn check(
     }
     let json = json.flatten();
     let (base, path) = place(world, request.path());
+    if path == "graphql" && world.lacks.graphql {
+        return Err(Box::new(Reply::not_found()));
+    }
     let document = (path == "graphql").then(|| graphql::Request::read(json.as_ref()));
     let found = match &document {
         Some(document) => Some(Found::graphql(document.route())),
@@ -183,70 +183,6 @@ impl World {
         self.tokens.get(&asked.token).cloned().unwrap_or_else(|| Token::of(&asked.login).may(&[]))
     }
 
-    /// Takes one request from the token's budget, or refuses.
-    fn charge(&mut self, asked: &Asked) -> Result<(), Box<Reply>> {
-        let now = self.now();
-        let (graphql, route) = (asked.document.is_some(), asked.found.route);
-        if let Some(budget) = self.budget(asked).filter(|_| route != Route::GetRateLimit) {
-            budget.roll(now);
-            if budget.remaining() == 0 {
-                budget.used += u64::from(!graphql);
-                let reply = self.exhausted(asked);
-                let reply = self.dress(asked, reply);
-                return Err(Box::new(reply));
-            }
-            budget.used += 1;
-        }
-        while self.created.front().is_some_and(|at| at + CREATING_WINDOW <= now) {
-            self.created.pop_front();
-        }
-        if let Some(limit) = self.limits.creating.filter(|_| route.writes()) {
-            if self.created.len() >= limit {
-                let wait = self.created.front().map_or(CREATING_WINDOW, |at| at + CREATING_WINDOW - now);
-                let reply = too_much(403, asked, Some(wait.cast_unsigned()));
-                return Err(Box::new(self.dress(asked, reply)));
-            }
-            self.created.push_back(now);
-        }
-        Ok(())
-    }
-
-    fn budget(&mut self, asked: &Asked) -> Option<&mut Budget> {
-        let budgets = &mut self.tokens.get_mut(&asked.token)?.budgets;
-        Some(if asked.document.is_some() { &mut budgets.graphql } else { &mut budgets.core })
-    }
-
-    fn exhausted(&self, asked: &Asked) -> Reply {
-        let who = match self.token(asked).kind {
-            Kind::Personal => format!("user ID {}", asked.login.len()),
-            Kind::Installation { id, .. } => format!("installation ID {id}"),
-        };
-        let words = format!("API rate limit exceeded for {who}.");
-        match asked.document.is_some() {
-            true => Reply::ok(json!({"errors": [{"type": "RATE_LIMITED", "message": words}]})),
-            false => Reply::refused(403, &words),
-        }
-    }
-
-    /// Uses up the budget of the request's token.
-    pub fn exhaust(&mut self, asked: &Asked, reset_after: u64) -> Reply {
-        let reset = self.now() + reset_after.cast_signed();
-        if let Some(budget) = self.budget(asked) {
-            budget.used = budget.limit;
-            budget.reset = reset;
-        }
-        self.exhausted(asked)
-    }
-
-    /// As a token is refused that lacks a permission.
-    pub fn forbidden(&self, asked: &Asked) -> Reply {
-        let words = format!("Resource not accessible by {}", self.token(asked).described());
-        match asked.document.is_some() {
-            true => Reply::ok(json!({"data": null, "errors": [{"type": "FORBIDDEN", "message": words}]})),
-            false => Reply::refused(403, &words),
-        }
-    }
-
     /// Adds the headers that every answer has, notes its status, and makes it a 304 where nothing changed.
     pub fn dress(&mut self, asked: &Asked, reply: Reply) -> Reply {
         let mut reply = self.unless_changed(asked, reply).with("X-GitHub-Request-Id", &asked.request_id);
@@ -292,7 +228,7 @@ impl World {
     }
 
     fn entered(&mut self, asked: &Asked) {
-        if let Some(place) = writing_place(asked) {
+        if let Some(place) = self.writing_place(asked) {
             let count = self.under_way.entry(place).or_default();
             *count += 1;
             self.most_writes_at_once = self.most_writes_at_once.max(*count);
@@ -301,17 +237,17 @@ impl World {
 
     /// The request is answered, or its connection cut.
     pub fn left(&mut self, asked: &Asked) {
-        if let Some(place) = writing_place(asked) {
+        if let Some(place) = self.writing_place(asked) {
             *self.under_way.entry(place).or_default() -= 1;
         }
     }
-}
 
-/// The repository that a request would write; GraphQL's mutations count together.
-fn writing_place(asked: &Asked) -> Option<String> {
-    let place = match asked.document {
-        Some(_) => "graphql".to_owned(),
-        None => format!("{}/{}", asked.param("owner"), asked.param("repo")),
-    };
-    asked.found.route.writes().then_some(place)
+    /// The repository that a request would write.
+    fn writing_place(&self, asked: &Asked) -> Option<String> {
+        let place = match &asked.document {
+            Some(document) => self.repos.iter().find(|repo| document.names(repo))?.full_name(),
+            None => format!("{}/{}", asked.param("owner"), asked.param("repo")),
+        };
+        asked.found.route.writes().then_some(place)
+    }
 }

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::body::{Field, Members, Shape, expect};
+use super::commit::{Commit, Stamp};
 use super::git_data::PERSON;
 use super::push::{NotMoved, Wanted, push};
 use super::refs;
 use super::reply::Reply;
 use super::server::{Asked, encode_path};
 use super::show;
-use super::store::{Change, Commit, Entry, Stamp, ZERO};
+use super::store::{Change, Entry, ZERO};
 use super::world::{Repo, World};
 
 /// Largest file whose content is shown in JSON.

@@ -132,7 +132,7 @@ fn commit(base: &str, repo: &Repo, sha: &str) -> Value {
     let of = |letters: &[char]| -> Vec<&str> {
         differences.iter().filter(|(letter, ..)| letters.contains(letter)).map(|(_, path, _)| path.as_str()).collect()
     };
-    let person = |stamp: &super::store::Stamp| json!({"name": stamp.name, "email": stamp.email});
+    let person = |stamp: &super::commit::Stamp| json!({"name": stamp.name, "email": stamp.email});
     json!({
         "id": sha, "tree_id": commit.tree, "distinct": true, "message": commit.message.trim_end(),
         "timestamp": iso(commit.committer.at), "url": format!("{}/commit/{sha}", show::repo_url(base, repo)),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::body::{Field, Members, Shape, expect};
+use super::commit::{Commit, Stamp};
 use super::reply::Reply;
 use super::server::Asked;
 use super::show;
-use super::store::{Change, Commit, EMPTY_TREE, Stamp, is_oid};
+use super::store::{Change, EMPTY_TREE, is_oid};
 use super::world::{World, parse_time};
 
 /// Largest blob that the API shows.

@@ -1,11 +1,11 @@
 //! Merging a pull request: as a merge commit, squashed or rebased.
 
+use super::commit::{Commit, Stamp};
 use super::git_data::signature;
 use super::pulls::Pull;
 use super::push::{NotMoved, Wanted, push};
 use super::refs;
 use super::reply::Reply;
-use super::store::{Commit, Stamp};
 use super::world::{Repo, World};
 
 /// How a pull request is merged.

@@ -8,10 +8,11 @@
 //! | file | is |
 //! |---|---|
 //! | `world` | repositories, tokens, clock: the state |
-//! | `store` | objects and refs, by Git |
+//! | `store` `commit` | objects and refs, by Git |
 //! | `push` `rules` | how refs move, and what stands against it |
 //! | `server` `admit` `answer` | the socket, the door, the way to the routes |
-//! | `routes` `access` `body` `reply` | routes, permissions, shapes of bodies, answers |
+//! | `routes` `access` `limits` `body` `reply` | routes, permissions, budgets, shapes of bodies, answers |
+//! | `hosted` | what is done to a repository without HTTP |
 //! | `refs` `git_data` `commits` `contents` `statuses` `pulls` `merge` | REST, by what it is about |
 //! | `hooks` `deliveries` | webhooks, and pushes noticed, signed and sent |
 //! | `apps` | Apps, their JWTs, installations and tokens |
@@ -24,6 +25,7 @@ mod admit;
 mod answer;
 mod apps;
 mod body;
+mod commit;
 mod commits;
 mod contents;
 mod deliveries;
@@ -31,6 +33,8 @@ mod faults;
 mod git_data;
 mod graphql;
 mod hooks;
+mod hosted;
+mod limits;
 mod merge;
 mod pulls;
 mod push;
@@ -57,6 +61,7 @@ pub use self::{
     deliveries::{Outcome, Parcel},
     faults::Fault,
     hooks::{ContentType, Hook},
+    hosted::Hosted,
     merge::Method,
     pulls::Pull,
     routes::Route,
@@ -68,8 +73,6 @@ use access::Kind;
 use apps::{App, Installation};
 use world::World;
 
-use crate::support::git_server::{Bare, Person};
-
 /// A personal token that may do everything; its user is `fgd-sync`. Fake, as every secret here.
 pub const TOKEN: &str = "github_pat_standin_0123456789abcdef";
 
@@ -78,12 +81,6 @@ pub struct GitHub {
     world: Arc<Mutex<World>>,
     origin: String,
     server: server::Running,
-}
-
-/// A repository on it, as its administrator and as a witness sees it.
-pub struct Hosted<'a> {
-    github: &'a GitHub,
-    at: usize,
 }
 
 impl GitHub {
@@ -268,6 +265,21 @@ impl GitHub {
         self.world().limits.creating = Some(in_a_minute);
     }
 
+    /// From now on there is no GraphQL, as behind a proxy that lets REST through only.
+    pub fn take_graphql_away(&self) {
+        self.world().lacks.graphql = true;
+    }
+
+    /// From now on the schema lacks the mutation, as on a server from before it.
+    pub fn take_mutation_away(&self, name: &'static str) {
+        self.world().lacks.mutations.push(name);
+    }
+
+    /// What `updateRefs` says from now on when a ref is not where it must be: GitHub does not document it.
+    pub fn say_when_stale(&self, kind: &'static str, words: &str) {
+        self.world().lacks.stale = Some((kind, words.to_owned()));
+    }
+
     /// Every request so far, in order of arrival.
     pub fn served(&self) -> Vec<Served> {
         let world = self.world();
@@ -319,111 +331,5 @@ impl Drop for GitHub {
         if !std::thread::panicking() {
             self.assert_clean();
         }
-    }
-}
-
-impl Hosted<'_> {
-    /// What is really there.
-    pub fn bare(&self) -> Bare {
-        self.github.world().repos[self.at].store.bare().clone()
-    }
-
-    /// Somebody's clone of it.
-    pub fn person(&self) -> Person {
-        Person::clone_of(self.bare().path().to_str().expect("a path in UTF-8"))
-    }
-
-    /// Protects a branch in the classic way; `words` is what GitHub says to a push.
-    pub fn protect(&self, branch: &str, words: &str) -> &Self {
-        self.add_protection(branch, words, false)
-    }
-
-    /// The same, where REST says only the rule's own words, as it does for required checks and reviews.
-    pub fn protect_saying_only(&self, branch: &str, words: &str) -> &Self {
-        self.add_protection(branch, words, true)
-    }
-
-    fn add_protection(&self, branch: &str, words: &str, bare: bool) -> &Self {
-        let protection = rules::Protection { words: words.to_owned(), bare };
-        self.github.world().repos[self.at].protections.insert(branch.to_owned(), protection);
-        self
-    }
-
-    /// Adds a ruleset for a branch; the logins in `bypass` need not keep to it.
-    pub fn add_ruleset(&self, branch: &str, rules: &[Rule], bypass: &[&str]) -> &Self {
-        let mut world = self.github.world();
-        let id = world.next_id();
-        let bypass = bypass.iter().map(|login| (*login).to_owned()).collect();
-        let ruleset = rules::Ruleset { id, branch: branch.to_owned(), rules: rules.to_vec(), bypass };
-        world.repos[self.at].rulesets.push(ruleset);
-        self
-    }
-
-    /// Takes all protection away.
-    pub fn unprotect(&self) {
-        let repo = &mut self.github.world().repos[self.at];
-        repo.protections.clear();
-        repo.rulesets.clear();
-    }
-
-    /// Its pull requests, oldest first.
-    pub fn pulls(&self) -> Vec<Pull> {
-        self.github.look().repos[self.at].pulls.clone()
-    }
-
-    /// A person merges a pull request; gives the new head of its base.
-    pub fn merge_pull(&self, number: u64, method: Method) -> String {
-        let mut world = self.github.look();
-        let place = world.repos[self.at].pulls.iter().position(|pull| pull.number == number);
-        let merged = merge::merge(&mut world, self.at, place.expect("a pull request"), "a-person", method);
-        merged.unwrap_or_else(|reply| panic!("it cannot be merged: {reply:?}"))
-    }
-
-    /// A person closes a pull request without merging it.
-    pub fn close_pull(&self, number: u64) {
-        let mut world = self.github.look();
-        let now = world.now();
-        let pull = world.repos[self.at].pulls.iter_mut().find(|pull| pull.number == number).expect("a pull request");
-        (pull.open, pull.closed) = (false, Some(now));
-    }
-
-    /// Statuses of its commits, oldest first.
-    pub fn statuses(&self) -> Vec<Status> {
-        self.github.world().repos[self.at].statuses.clone()
-    }
-
-    pub fn hooks(&self) -> Vec<Hook> {
-        self.github.world().repos[self.at].hooks.clone()
-    }
-
-    /// Registers an active webhook for pushes, without a ping.
-    pub fn hook(&self, url: &str, secret: &str, content_type: ContentType) -> u64 {
-        let mut world = self.github.look();
-        let (id, now) = (world.next_id(), world.now());
-        let events = vec!["push".to_owned()];
-        let (url, secret) = (url.to_owned(), Some(secret.to_owned()));
-        let repo = &mut world.repos[self.at];
-        deliveries::begin(repo);
-        let hook = Hook {
-            id,
-            url,
-            content_type,
-            secret,
-            insecure_ssl: false,
-            events,
-            active: true,
-            created: now,
-            updated: now,
-        };
-        repo.hooks.push(hook);
-        id
-    }
-
-    /// From now on the old name redirects.
-    pub fn rename(&self, owner: &str, name: &str) {
-        let repo = &mut self.github.world().repos[self.at];
-        let former = repo.full_name();
-        repo.former.push(former);
-        (repo.owner, repo.name) = (owner.to_owned(), name.to_owned());
     }
 }

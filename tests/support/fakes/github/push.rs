@@ -34,6 +34,10 @@ pub(super) enum NotMoved {
     NoCommit {
         sha: String,
     },
+    /// The default branch stays.
+    DefaultBranch {
+        name: String,
+    },
     Against(Violation),
 }
 
@@ -58,6 +62,9 @@ pub(super) fn push(world: &mut World, repo: usize, login: &str, wanted: &[Wanted
         let removed = wanted.to == ZERO;
         if !removed && store.kind(&wanted.to).as_deref() != Some("commit") {
             return Err(NotMoved::NoCommit { sha: wanted.to.clone() });
+        }
+        if removed && *name == format!("refs/heads/{}", world.repos[repo].default_branch) {
+            return Err(NotMoved::DefaultBranch { name: name.clone() });
         }
         let moved = Move { name, to: &wanted.to, from: now.as_deref(), merges: wanted.merges };
         if let Some(violation) = rules::violation(&world.repos[repo], login, &moved) {

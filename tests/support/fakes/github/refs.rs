@@ -1,5 +1,7 @@
 //! Refs and branches.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::body::{Field, Members, Shape, expect};
@@ -23,8 +25,11 @@ pub(super) fn get(world: &mut World, repo: usize, asked: &Asked) -> Result<Reply
 
 pub(super) fn matching(world: &mut World, repo: usize, asked: &Asked) -> Result<Reply, Reply> {
     let prefix = format!("refs/{}", asked.param("ref"));
-    let repo = &world.repos[repo];
-    let found = repo.store.refs(&prefix);
+    let repo = &mut world.repos[repo];
+    let mut names: BTreeSet<String> = repo.store.refs(&prefix).into_iter().map(|(name, _)| name).collect();
+    names.extend(repo.stale.keys().filter(|name| name.starts_with(&prefix)).cloned());
+    let found: Vec<(String, String)> =
+        names.into_iter().filter_map(|name| repo.seen(&name).map(|sha| (name, sha))).collect();
     Ok(Reply::ok(found.iter().map(|(name, sha)| show::a_ref(&asked.base, repo, name, sha)).collect()))
 }
 
@@ -81,6 +86,9 @@ pub(super) fn refused(reason: &NotMoved) -> Reply {
         NotMoved::NotFastForward { .. } => Reply::unprocessable("Update is not a fast forward"),
         NotMoved::InvalidName { name } => Reply::unprocessable(&format!("{name} is not a valid ref name.")),
         NotMoved::NoCommit { .. } => Reply::unprocessable("Object does not exist"),
+        NotMoved::DefaultBranch { name } => {
+            Reply::unprocessable(&format!("refusing to delete the current branch: {name}"))
+        }
         NotMoved::Against(violation) => violation.reply(),
     }
 }

@@ -10,11 +10,12 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::admit::{Admitted, admit};
 use super::faults::Fault;
+use super::limits::too_much;
 use super::reply::{Body, Reply};
 use super::routes::{Found, Route};
 use super::world::World;
@@ -226,24 +227,6 @@ async fn answered(world: &Shared, asked: &Arc<Asked>, stale_for: Option<usize>) 
 fn proxy_page(status: u16) -> Reply {
     let page = format!("<html><head><title>{status}</title></head><body><h1>Whoa there!</h1></body></html>");
     Reply { status, ..Reply::raw("text/html", page.into_bytes()) }
-}
-
-/// The secondary limit.
-pub(super) fn too_much(status: u16, asked: &Asked, retry_after: Option<u64>) -> Reply {
-    let words = format!(
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to \
-         GitHub Support for help, please include the request ID {}.",
-        asked.request_id
-    );
-    let mut reply = Reply::refused(status, &words);
-    if let Body::Json(body) = &mut reply.body {
-        let page = "rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits";
-        body["documentation_url"] = json!(format!("https://docs.github.com/{page}"));
-    }
-    match retry_after {
-        Some(seconds) => reply.with("Retry-After", seconds),
-        None => reply,
-    }
 }
 
 fn out(reply: Reply) -> HttpResponse {

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::store::{Commit, Entry, Stamp};
+use super::commit::{Commit, Stamp};
+use super::store::Entry;
 use super::world::{Repo, iso};
 
 /// An opaque id, of the form that GraphQL takes.

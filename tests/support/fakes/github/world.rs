@@ -52,6 +52,16 @@ pub(super) struct Repo {
     pub stale: BTreeMap<String, (Option<String>, usize)>,
 }
 
+/// What older servers, and proxies before them, do not have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lacks {
+    pub graphql: bool,
+    /// Mutations that are not in the schema.
+    pub mutations: Vec<&'static str>,
+    /// Type and words of a mutation's refusal when a ref is not where it must be.
+    pub stale: Option<(&'static str, String)>,
+}
+
 /// Limits of the service that a test may narrow.
 pub(super) struct Limits {
     /// Entries of a recursive tree before it is truncated.
@@ -74,6 +84,7 @@ pub(super) struct World {
     /// Deliveries of all hooks, oldest first.
     pub parcels: Vec<Parcel>,
     pub limits: Limits,
+    pub lacks: Lacks,
     pub served: Vec<Served>,
     /// How many of those nobody counts any more.
     pub forgotten: usize,
@@ -102,6 +113,7 @@ impl World {
             installations: Vec::new(),
             parcels: Vec::new(),
             limits: Limits { tree: 100_000, inline: 200, creating: None },
+            lacks: Lacks::default(),
             served: Vec::new(),
             forgotten: 0,
             unexpected: Vec::new(),

@@ -1,12 +1,12 @@
 //! What objects answer.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::Failure;
+use super::{Failure, commits};
 use crate::support::fakes::github::access::{Level, Permission};
 use crate::support::fakes::github::server::Asked;
 use crate::support::fakes::github::show;
-use crate::support::fakes::github::store::{Commit, Entry, Stamp};
+use crate::support::fakes::github::store::Entry;
 use crate::support::fakes::github::world::{World, iso};
 
 /// Longest text of a blob that is shown whole.
@@ -56,11 +56,11 @@ impl Node {
 
 const NULL: Resolved = Resolved::Scalar(Value::Null);
 
-fn scalar(value: impl Into<Value>) -> Resolved {
+pub(super) fn scalar(value: impl Into<Value>) -> Resolved {
     Resolved::Scalar(value.into())
 }
 
-fn object(node: Option<Node>) -> Resolved {
+pub(super) fn object(node: Option<Node>) -> Resolved {
     node.map_or(NULL, Resolved::Object)
 }
 
@@ -89,7 +89,7 @@ pub(super) fn field(
         },
         Node::Commit(at, sha) => {
             let commit = world.repos[*at].store.commit(sha).ok_or_else(broken)?;
-            commit_field(world, *at, sha, &commit, name, args)
+            commits::field(world, *at, sha, &commit, name, args)
         }
         Node::Tree(at, sha) => match name {
             "entries" => {
@@ -249,7 +249,7 @@ fn git_object(world: &World, at: usize, sha: &str) -> Option<Node> {
     }
 }
 
-fn any_object(at: usize, sha: &str, name: &str) -> Resolved {
+pub(super) fn any_object(at: usize, sha: &str, name: &str) -> Resolved {
     match name {
         "oid" => scalar(sha),
         "abbreviatedOid" => scalar(sha.get(..7)),
@@ -272,69 +272,4 @@ fn blob(world: &World, at: usize, sha: &str, name: &str) -> Result<Resolved, Fai
         // What is no UTF-8 comes damaged: text is not bytes.
         _ => scalar(String::from_utf8_lossy(&content[..content.len().min(LONGEST_TEXT)]).into_owned()),
     })
-}
-
-fn commit_field(
-    world: &mut World,
-    at: usize,
-    sha: &str,
-    commit: &Commit,
-    name: &str,
-    args: &Map<String, Value>,
-) -> Resolved {
-    let (headline, body) = commit.message.split_once('\n').unwrap_or((&commit.message, ""));
-    match name {
-        "author" => Resolved::Object(actor(&commit.author)),
-        "authoredDate" => scalar(iso(commit.author.at)),
-        "committer" => Resolved::Object(actor(&commit.committer)),
-        "committedDate" => scalar(iso(commit.committer.at)),
-        "message" => scalar(commit.message.trim_end()),
-        "messageHeadline" => scalar(headline),
-        "messageBody" => scalar(body.trim()),
-        "signature" => {
-            object(commit.signature.as_ref().map(|_| {
-                Node::Bag("GitSignature", vec![("isValid", scalar(true)), ("wasSignedByGitHub", scalar(true))])
-            }))
-        }
-        "tree" => Resolved::Object(Node::Tree(at, commit.tree.clone())),
-        "url" => scalar(format!("{}/{}/commit/{sha}", world.origin, world.repos[at].full_name())),
-        "parents" => connection("CommitConnection", at, &commit.parents, args),
-        "history" => {
-            let path = args.get("path").and_then(Value::as_str);
-            connection("CommitHistoryConnection", at, &world.repos[at].store.log(&[sha], path), args)
-        }
-        "file" => {
-            let path = args.get("path").and_then(Value::as_str).unwrap_or_default();
-            let entries = world.repos[at].store.entries(sha, true);
-            object(entries.into_iter().find(|entry| entry.path == path).map(|entry| Node::TreeEntry(at, entry)))
-        }
-        _ => any_object(at, sha, name),
-    }
-}
-
-fn actor(stamp: &Stamp) -> Node {
-    let (name, email) = (scalar(stamp.name.as_str()), scalar(stamp.email.as_str()));
-    Node::Bag("GitActor", vec![("name", name), ("email", email), ("date", scalar(iso(stamp.at)))])
-}
-
-/// A page of commits; the cursor is the number of the last one.
-fn connection(name: &'static str, at: usize, shas: &[String], args: &Map<String, Value>) -> Resolved {
-    let first = args.get("first").and_then(Value::as_u64).unwrap_or(100).min(100);
-    let first = usize::try_from(first).unwrap_or(100);
-    let after: usize = args.get("after").and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let page: Vec<&String> = shas.iter().skip(after).take(first).collect();
-    let end = after + page.len();
-    let info = vec![
-        ("endCursor", scalar(json!(end.to_string()))),
-        ("hasNextPage", scalar(end < shas.len())),
-        ("hasPreviousPage", scalar(after > 0)),
-        ("startCursor", scalar(json!(after.to_string()))),
-    ];
-    let nodes = page.into_iter().map(|sha| Resolved::Object(Node::Commit(at, sha.clone()))).collect();
-    let members = vec![
-        ("nodes", Resolved::List(nodes)),
-        ("pageInfo", Resolved::Object(Node::Bag("PageInfo", info))),
-        ("totalCount", scalar(shas.len())),
-    ];
-    Resolved::Object(Node::Bag(name, members))
 }

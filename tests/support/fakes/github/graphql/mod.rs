@@ -3,12 +3,14 @@
 //! | file | is |
 //! |---|---|
 //! | `schema.graphql` | the part of GitHub's schema that is modelled |
-//! | `syntax` | documents and the schema language |
+//! | `lexer` `syntax` | documents and the schema language |
 //! | `validate` | documents and variables against the schema |
-//! | `fields` | what objects answer |
+//! | `fields` `commits` | what objects answer |
 //! | `mutations` | what changes |
 
+mod commits;
 mod fields;
+mod lexer;
 mod mutations;
 mod syntax;
 mod validate;
@@ -16,11 +18,13 @@ mod validate;
 use serde_json::{Map, Value, json};
 
 use self::fields::{Node, Resolved};
-use self::syntax::{Document, Field, Operation, Place, Selection};
+use self::lexer::Place;
+use self::syntax::{Document, Field, Operation, Selection};
 use super::reply::Reply;
 use super::routes::Route;
 use super::server::Asked;
-use super::world::World;
+use super::show;
+use super::world::{Repo, World};
 
 /// What was posted.
 #[derive(Debug, Clone)]
@@ -70,6 +74,12 @@ impl Request {
         Self { document, variables, strange }
     }
 
+    /// Whether a repository's id or name is among the variables.
+    pub fn names(&self, repo: &Repo) -> bool {
+        let text = Value::Object(self.variables.clone()).to_string();
+        text.contains(&format!("{:?}", show::repo_node_id(repo))) || text.contains(&format!("{:?}", repo.full_name()))
+    }
+
     /// A mutation by its first field.
     pub fn route(&self) -> Route {
         let Ok((_, operation)) = &self.document else { return Route::Query };
@@ -106,6 +116,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked, request: &Request) -> Rep
         }
     };
     let errors = validate::check(document, operation);
+    if let Some(missing) = missing(world, operation).filter(|_| errors.is_empty()) {
+        return Reply::ok(json!({ "errors": [missing] }));
+    }
     if !errors.is_empty() {
         return refuse(world, errors);
     }
@@ -121,6 +134,20 @@ pub(super) fn answer(world: &mut World, asked: &Asked, request: &Request) -> Rep
         true => Reply::ok(json!({ "data": data })),
         false => Reply::ok(json!({"data": data, "errors": errors})),
     }
+}
+
+/// The error for a mutation that this server is too old for.
+fn missing(world: &World, operation: &Operation) -> Option<Value> {
+    let fields = operation.selection.iter().filter_map(|selected| match selected {
+        Selection::Field(field) => Some(field),
+        Selection::On(..) | Selection::Spread(..) => None,
+    });
+    let field = { fields }.find(|field| world.lacks.mutations.contains(&field.name.as_str()))?;
+    Some(json!({
+        "path": ["mutation", field.name], "locations": [{"line": field.at.0, "column": field.at.1}],
+        "extensions": {"code": "undefinedField", "typeName": "Mutation", "fieldName": field.name},
+        "message": format!("Field '{}' doesn't exist on type 'Mutation'", field.name),
+    }))
 }
 
 struct Doing<'a> {

@@ -6,11 +6,12 @@ use super::Failure;
 use super::fields::{Node, Resolved, find_repo, ref_by_id, repo_by_id};
 use crate::support::fakes::github::access::{Level, Permission};
 use crate::support::fakes::github::body::Members;
+use crate::support::fakes::github::commit::{Commit, Stamp};
 use crate::support::fakes::github::git_data::signature;
 use crate::support::fakes::github::push::{NotMoved, Wanted, push};
 use crate::support::fakes::github::server::Asked;
 use crate::support::fakes::github::show;
-use crate::support::fakes::github::store::{Change, Commit, Stamp, ZERO};
+use crate::support::fakes::github::store::{Change, ZERO};
 use crate::support::fakes::github::world::World;
 
 /// Name and mail of the committer when GitHub itself commits.
@@ -51,7 +52,10 @@ fn update_refs(world: &mut World, asked: &Asked, input: &Value) -> Result<Member
             merges: false,
         })
         .collect();
-    push(world, repo, &asked.login, &wanted).map_err(|reason| refused(&reason))?;
+    push(world, repo, &asked.login, &wanted).map_err(|reason| match (&reason, &world.lacks.stale) {
+        (NotMoved::Stale { .. }, Some((kind, words))) => Failure::new(kind, words.as_str()),
+        _ => refused(&reason),
+    })?;
     Ok(Vec::new())
 }
 
@@ -79,6 +83,9 @@ fn refused(reason: &NotMoved) -> Failure {
         NotMoved::InvalidName { name } => Failure::new("UNPROCESSABLE", format!("{name} is not a valid ref name.")),
         NotMoved::NoCommit { sha } => {
             Failure::new("NOT_FOUND", format!("Could not resolve to a Commit with the oid of '{sha}'."))
+        }
+        NotMoved::DefaultBranch { name } => {
+            Failure::new("UNPROCESSABLE", format!("refusing to delete the current branch: {name}"))
         }
         NotMoved::Against(violation) => {
             let (kind, words) = violation.graphql();

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::syntax::{Declared, Definition, Document, Field, Literal, Operation, Place, Selection, Type, parse_schema};
+use super::lexer::Place;
+use super::syntax::{Declared, Definition, Document, Field, Literal, Operation, Selection, Type, parse_schema};
 use crate::support::fakes::github::show::from_base64;
 use crate::support::fakes::github::store::is_oid;
 
