@@ -1,16 +1,18 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+mod pace;
+mod repositories;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, Access, GitHubLogin, ObjectModel, Settings};
+use crate::config::{self, ObjectModel, Settings};
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
@@ -21,10 +23,7 @@ use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
 use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
-use crate::repo::git::{self, Credentials, GitRepository};
-use crate::repo::github::pace::{InProcessPace, Pace};
-use crate::repo::github::{self, Auth, GitHubRepository, Installations};
-use crate::repo::{self, Repository};
+use crate::repo;
 use crate::run::Runner;
 use crate::webhook;
 
@@ -87,7 +86,7 @@ impl App {
         }
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
-            repositories: repositories(&settings)?,
+            repositories: repositories::open(&settings, &ledger)?,
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
             people: people(&settings),
@@ -210,6 +209,7 @@ fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
         max_wait: settings.debounce.max_wait,
         max_changes: settings.debounce.max_changes,
     };
+    options.lease = settings.lease;
     options.retry.first = settings.retry.first_wait;
     options.retry.longest = settings.retry.longest_wait;
     options.retry.max_attempts = settings.retry.attempts;
@@ -220,85 +220,15 @@ fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
     Ok(options)
 }
 
-/// What writes to one GitHub account keep between them on the average, as GitHub asks for on its own service. A server of
-/// one's own has no such limit unless it is switched on, and says so then.
-const GITHUB_GAP: Duration = Duration::from_secs(1);
-
-fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Repository>>, StartError> {
-    let installations = Arc::new(Installations::default());
-    let paces = [GITHUB_GAP, Duration::ZERO].map(|gap| Arc::new(InProcessPace::new(gap)));
-    let mut all: BTreeMap<RepoName, Arc<dyn Repository>> = BTreeMap::new();
-    for (name, repository) in &settings.repositories {
-        let unusable = |source| StartError::Repository { name: name.clone(), source };
-        let opened: Arc<dyn Repository> = match &repository.access {
-            Access::GitHub(access) => {
-                let [ours, theirs] = &paces;
-                let is_hosted = access.api.host_str().is_some_and(|host| host.starts_with("api."));
-                let pace = if is_hosted { ours } else { theirs };
-                let options = github_options(access, Arc::clone(&installations), Arc::clone(pace) as Arc<dyn Pace>);
-                Arc::new(GitHubRepository::open(options).map_err(unusable)?)
-            }
-            Access::Http { login, ca_file, proxy } => {
-                let credentials = match login {
-                    None => Credentials::None,
-                    Some(login) => Credentials::Token { user: login.user.clone(), token: login.token.clone() },
-                };
-                let proxy = proxy.as_ref().map(ToString::to_string);
-                git_repository(name, repository, (credentials, ca_file.clone(), proxy))?
-            }
-            Access::Ssh { key_file: Some(file), known_hosts_file: Some(known_hosts) } => {
-                let credentials = Credentials::SshKey { file: file.clone(), known_hosts: known_hosts.clone() };
-                git_repository(name, repository, (credentials, None, None))?
-            }
-            Access::Ssh { .. } | Access::Local => git_repository(name, repository, (Credentials::None, None, None))?,
-        };
-        all.insert(name.clone(), opened);
-    }
-    Ok(all)
-}
-
-fn git_repository(
-    name: &RepoName,
-    repository: &config::Repository,
-    (credentials, ca_file, proxy): (Credentials, Option<PathBuf>, Option<String>),
-) -> Result<Arc<dyn Repository>, StartError> {
-    let remote = repository
-        .url
-        .as_str()
-        .parse()
-        .map_err(|bad: git::BadRemote| StartError::Remote { name: name.clone(), why: bad.to_string() })?;
-    let cache = repository.cache_directory.clone();
-    let options = git::Options { remote, cache, credentials, ca_file, proxy, timeouts: git::Timeouts::default() };
-    let opened =
-        GitRepository::open(options).map_err(|source| StartError::Repository { name: name.clone(), source })?;
-    Ok(Arc::new(opened))
-}
-
-fn github_options(access: &config::GitHub, installations: Arc<Installations>, pace: Arc<dyn Pace>) -> github::Options {
-    github::Options {
-        api: access.api.clone(),
-        owner: access.owner.clone(),
-        name: access.name.clone(),
-        auth: match &access.login {
-            GitHubLogin::Token(token) => Auth::Token(token.clone()),
-            GitHubLogin::App { id, installation, key_file } => {
-                Auth::App { id: id.clone(), installation: *installation, key_file: key_file.clone() }
-            }
-        },
-        installations,
-        pace,
-        ca_file: access.ca_file.clone(),
-        proxy: access.proxy.clone(),
-        timeouts: github::Timeouts::default(),
-        signing: match access.signing {
-            config::Signing::Nobody => github::Signing::Nobody,
-            config::Signing::Server => github::Signing::GitHub,
-        },
-    }
+/// How long connecting, and then one write, may take. A write starts only while the lease lasts longer than both, and a
+/// lease that is kept never has less than five sixths left.
+fn write_limits(lease: Duration) -> (Duration, Duration) {
+    ((lease / 9).min(Duration::from_secs(10)), (lease * 2 / 3).min(Duration::from_secs(60)))
 }
 
 fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Client>>, StartError> {
     let mut all = BTreeMap::new();
+    let (connect, write) = write_limits(settings.lease);
     for (name, netbox) in &settings.netboxes {
         let options = netbox::Options {
             name: name.clone(),
@@ -310,7 +240,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
             },
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
-            timeouts: netbox::Timeouts::default(),
+            timeouts: netbox::Timeouts { connect, write, ..netbox::Timeouts::default() },
         };
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;

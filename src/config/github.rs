@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use url::{Host, Url};
 
+use crate::domain::policy::Delivery;
 use crate::domain::secret::SecretSource;
 
 use super::remote::{self, RemoteUrl};
@@ -15,7 +16,7 @@ use super::sides::full_name;
 use super::tree::Value;
 
 /// Settings that only this kind has.
-const OWN: [&str; 4] = ["api_url", "app", "signed", "commit_status"];
+const OWN: [&str; 5] = ["api_url", "app", "signed", "commit_status", "delivery"];
 
 const API: &str = "https://api.github.com/";
 
@@ -40,6 +41,7 @@ pub(super) fn repository(
     let is_on = |name| section.get(name).and_then(|setting| setting.switch()).unwrap_or_default();
     let signing = if is_on("signed") { Signing::Server } else { Signing::Nobody };
     let commit_status = if is_on("commit_status") { CommitStatus::On } else { CommitStatus::Off };
+    let delivery = delivery(section, signing);
     let written = section.get("url").map(|setting| setting.parse(RemoteUrl::read));
     let (full, api, login) = (full?, api?, login?);
     let url = match written {
@@ -56,8 +58,19 @@ pub(super) fn repository(
         proxy,
         signing,
         commit_status,
+        delivery,
     });
     Some(Repository { url, access, webhook_secrets, github: Some(full), cache_directory })
+}
+
+fn delivery(section: &Section<'_>, signing: Signing) -> Delivery {
+    let Some(setting) = section.get("delivery") else { return Delivery::default() };
+    let delivery =
+        setting.choice(&[("push", Delivery::Push), ("pull_request", Delivery::PullRequest)]).unwrap_or_default();
+    if (delivery, signing) == (Delivery::PullRequest, Signing::Server) {
+        setting.refuse("cannot go with `signed`", "Whoever merges the pull request signs: take one of the two away.");
+    }
+    delivery
 }
 
 fn api(section: &Section<'_>) -> Option<Url> {

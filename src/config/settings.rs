@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::domain::edit::Signature;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
 use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub api_tokens: Vec<ApiToken>,
     pub debounce: Debounce,
     pub workers: NonZeroUsize,
+    /// Longest silence of a worker before another may take its target.
+    pub lease: Duration,
     pub schedule: Schedule,
     pub retry: Retry,
     pub netboxes: BTreeMap<NetBoxName, NetBox>,
@@ -170,6 +172,7 @@ pub struct GitHub {
     pub proxy: Option<Url>,
     pub signing: Signing,
     pub commit_status: CommitStatus,
+    pub delivery: Delivery,
 }
 
 /// How GitHub knows us.

@@ -3,6 +3,7 @@
 
 pub mod cause;
 pub mod change;
+pub mod conflict;
 pub mod digest;
 pub mod document;
 pub mod edit;
@@ -13,6 +14,7 @@ pub mod lease;
 pub mod names;
 pub mod path;
 pub mod policy;
+pub mod proposal;
 pub mod report;
 pub mod row;
 pub mod secret;

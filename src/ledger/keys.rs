@@ -7,7 +7,7 @@
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
 //! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON) | all but advance | with the retention |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished` | zset, by time | jobs that the retention counts | settle, claim, cancel | with the job |
@@ -18,18 +18,22 @@
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
 //! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `adopt` | accept, claim, settle | never |
-//! | `target:<target>` | hash | `head`, `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
+//! | `target:<target>` | hash | `head`, `proposal` (JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
 //! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | with the retention |
 //! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the retention |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
+//! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
+//! | `resolutions:<fabric>` | hash | key (JSON) -> what a person decided (JSON) | resolve | when a run has applied it |
+//! | `lost_edits:<fabric>` | hash | key (JSON) -> a user's edit that we overwrote (JSON) | advance | when somebody has dealt with it |
 //! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
 //! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
 //! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one

@@ -13,7 +13,9 @@
 //! worker, with a higher fence. Whatever the first one still sends is refused.
 
 mod accept;
+pub mod budget;
 mod claim;
+pub mod conflicts;
 mod connect;
 mod control;
 mod durability;
@@ -23,6 +25,7 @@ mod error;
 mod keys;
 mod memory;
 mod options;
+mod proposals;
 mod query;
 mod scripts;
 pub mod types;

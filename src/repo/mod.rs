@@ -15,9 +15,10 @@ use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::{LeaseLost, LeaseProof};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
+use crate::domain::proposal::{Proposal, Review};
 
-/// One repository, of any kind. All methods may be repeated; only `commit` and
-/// `report_status` change anything.
+/// One repository, of any kind. All methods may be repeated; only `commit`,
+/// `propose`, `withdraw` and `report_status` change anything.
 #[async_trait]
 pub trait Repository: Send + Sync {
     /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
@@ -44,6 +45,27 @@ pub trait Repository: Send + Sync {
 
     /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
+
+    /// Puts the edits up for review in place of a commit on the target's branch, whose head is `base`.
+    ///
+    /// There is one rolling branch and one rolling pull request for each target. `last` is what the call before returned;
+    /// it is rebuilt on `base`, unless it says the same already. Nobody else's commits are ever overwritten. Where the
+    /// server has no such thing, `Error::Refused`.
+    async fn propose(
+        &self,
+        proof: &LeaseProof,
+        _base: &Oid,
+        _edits: &Edits,
+        (_message, _last): (&CommitMessage, Option<&Proposal>),
+    ) -> Result<Review, Error> {
+        let detail = "this kind of repository has no pull requests".to_owned();
+        Err(Error::Refused { branch: proof.target().branch.clone(), detail })
+    }
+
+    /// Closes a proposal that has nothing left to say; does nothing where it is closed, or somebody else works on it.
+    async fn withdraw(&self, _proof: &LeaseProof, _last: &Proposal) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Tells that this commit was the branch's head lately, as another process saw it: a server that answers from replicas
     /// may still show an older one for a while, in which files that were just written look deleted.

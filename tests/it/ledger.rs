@@ -15,7 +15,9 @@ use fgd_sync::ledger::{Error, Ledger};
 use crate::support::redis::TestLedger;
 
 mod accepting;
+mod budget;
 mod claiming;
+mod conflicts;
 mod embedded;
 mod interleavings;
 mod jobs;
@@ -99,6 +101,7 @@ fn report(claim: &Claim, fabric: &FabricName) -> Box<FabricReport> {
         dry_run: false,
         planned_on: None,
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     })

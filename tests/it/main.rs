@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod borders;
+mod conflicts;
 mod fake_github;
 mod flows;
 mod github;
 mod ledger;
 mod netbox_client;
+mod private_networks;
+mod proposals;
 mod queue;
 mod receive;
 mod repository_contract;

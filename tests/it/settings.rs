@@ -9,7 +9,7 @@ use fgd_sync::config::{
     self, Access, CommitStatus, Environment, GitHubLogin, ObjectModel, Place, Problem, Redis, Settings, Signing,
 };
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
-use fgd_sync::domain::policy::{OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete};
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
@@ -104,6 +104,8 @@ fn the_smallest_settings_get_the_safe_defaults() {
     assert_eq!(fabric.target.to_string(), "main@main");
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Hold);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Hold);
+    assert_eq!(fabric.policy.on_conflict, OnConflict::Hold);
+    assert_eq!((fabric.policy.direction, fabric.policy.on_drift), (Direction::Both, OnDrift::Report));
     assert_eq!((fabric.policy.guard.count, fabric.policy.guard.percent), (20, 30));
     assert_eq!(shown(&settings.warnings), "");
 }
@@ -147,6 +149,8 @@ fabrics:
     directory: .
     on_git_delete: delete
     on_first_difference: git
+    direction: git_to_netbox
+    on_drift: heal
     deletion_guard: {count: 1, percent: 2, window_seconds: 3}
 service: {name: Sync, email: sync@example.com}
 author_email_domain: users.example.com
@@ -183,6 +187,7 @@ people:
     assert!(fabric.directory.is_root());
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
+    assert_eq!((fabric.policy.direction, fabric.policy.on_drift), (Direction::GitToNetbox, OnDrift::Heal));
     assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
     assert_eq!(settings.people.known["ada"].name, "Ada Lovelace");
     assert_eq!(settings.people.domain, "users.example.com");
@@ -219,6 +224,7 @@ fn the_example_states_the_defaults() {
     assert_eq!(example.schedule, defaults.schedule);
     assert_eq!(example.retry, defaults.retry);
     assert_eq!((example.workers, example.listen, &example.log), (defaults.workers, defaults.listen, &defaults.log));
+    assert_eq!(example.lease, defaults.lease);
     assert_eq!(example.data_directory, defaults.data_directory);
     let lab = FabricName::new("lab");
     assert_eq!(example.fabrics[&lab].policy, defaults.fabrics[&lab].policy);
@@ -510,6 +516,30 @@ fn another_branch_may_hold_the_same_directory() {
         Case::new(&format!("{GOOD}  two: {{netbox: main, repository: main, branch: two, directory: fabrics/lab}}\n"));
 
     assert_eq!(case.settings().fabrics.len(), 2);
+}
+
+#[test]
+fn a_first_difference_cannot_go_against_the_direction() {
+    let fabric = "directory: fabrics/lab, direction: netbox_to_git, on_first_difference: git";
+
+    let problem = with("directory: fabrics/lab", fabric).only_problem();
+
+    assert_eq!(problem.setting, "fabrics.lab.on_first_difference");
+    assert!(problem.message.contains("drift"), "{problem}");
+}
+
+#[test]
+fn a_policy_that_the_direction_leaves_without_effect_is_a_warning() {
+    for (settings, idle) in [
+        ("on_drift: heal", "fabrics.lab.on_drift"),
+        ("direction: git_to_netbox, on_conflict: git", "fabrics.lab.on_conflict"),
+    ] {
+        let fabric = format!("directory: fabrics/lab, {settings}");
+
+        let warnings = with("directory: fabrics/lab", &fabric).settings().warnings;
+
+        assert_eq!(warnings.iter().map(|warning| warning.setting.as_str()).collect::<Vec<_>>(), [idle]);
+    }
 }
 
 #[test]

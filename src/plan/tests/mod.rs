@@ -1,6 +1,9 @@
 //! The rules of the decision table, one test each.
 
+mod conflicts;
 mod deletions;
+mod direction;
+mod merge;
 mod paths;
 mod raw_documents;
 mod sides;

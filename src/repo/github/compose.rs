@@ -11,7 +11,7 @@ use super::swap::{How, Swap, Swapper, moved};
 use super::trees::Trees;
 use crate::domain::edit::{CommitMessage, Mode};
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::{BranchName, Oid};
+use crate::domain::names::Oid;
 use crate::repo::Error;
 use crate::repo::changes::{Change, Changes, Files};
 
@@ -33,47 +33,44 @@ pub(super) struct Writer<'a> {
     pub trees: &'a Trees,
     pub swapper: &'a Swapper<'a>,
     pub proof: &'a LeaseProof,
-    pub branch: &'a BranchName,
 }
 
-/// A commit that no branch shows yet.
-pub(super) struct Composed {
-    pub commit: Oid,
+/// A commit that was made.
+struct Made {
+    commit: Oid,
     tree: Oid,
-    /// The tree that it was made from.
+    /// The base's tree.
     root: Option<Oid>,
-    /// All files of the tree, where they are known.
-    files: Option<Files>,
+    /// Its files, where all of the base's are known.
+    after: Option<Files>,
 }
 
 impl Writer<'_> {
     /// Makes the commit's objects and moves the branch.
     pub async fn commit(&self, planned: Planned<'_>) -> Result<Oid, Error> {
-        let Planned { base, changes, message, .. } = planned;
-        let composed = match self.compose(planned).await {
-            Ok(composed) => composed,
-            Err(NotMade::EmptyRepository) if base.is_none() => {
-                let maker = &self.maker();
-                let beginner = Beginner { http: self.http, heads: self.heads, maker, swapper: self.swapper };
-                return beginner.begin(changes, message).await;
-            }
-            // It was not empty, so it has lost its branches.
-            Err(NotMade::EmptyRepository) => return Err(moved(self.branch, None)),
-            Err(NotMade::Error(error)) => return Err(error),
+        let Planned { base, changes, .. } = planned;
+        let branch = &self.proof.target().branch;
+        let made = match self.make(planned).await {
+            Ok(made) => made,
+            Err(NotMade::EmptyRepository) if base.is_none() => return self.begin(planned).await,
+            Err(failed) => return Err(self.not_made(failed)),
         };
-        let swap = Swap { branch: self.branch, base, ours: &composed.commit, how: How::OnTop };
-        let taken = self.swapper.swap(swap).await?;
-        self.trees.remember_root(&composed.commit, &composed.tree);
-        if let Some(files) = &composed.files {
-            self.trees.remember_files(&composed.tree, files, composed.root.as_ref(), &sizes(changes));
+        let taken = self.swapper.swap(Swap { branch, base, ours: &made.commit, how: How::OnTop }).await?;
+        self.trees.remember_root(&made.commit, &made.tree);
+        if let Some(after) = made.after {
+            self.trees.remember_files(&made.tree, &after, made.root.as_ref(), &sizes(changes));
         }
         Ok(taken)
     }
 
-    /// Makes the commit and everything in it, and proves by its tree's id that GitHub made what was meant.
-    pub async fn compose(&self, planned: Planned<'_>) -> Result<Composed, NotMade> {
+    /// Makes a commit that no branch shows yet.
+    pub async fn unshown(&self, planned: Planned<'_>) -> Result<Oid, Error> {
+        self.make(planned).await.map(|made| made.commit).map_err(|failed| self.not_made(failed))
+    }
+
+    async fn make(&self, planned: Planned<'_>) -> Result<Made, NotMade> {
         let Planned { base, files, changes, message } = planned;
-        let maker = self.maker();
+        let maker = Maker { http: self.http, proof: self.proof };
         let root = match base {
             Some(base) => Some(self.trees.root(self.http, base).await?),
             None => None,
@@ -81,20 +78,30 @@ impl Writer<'_> {
         let after = after(root.as_ref(), files, changes);
         if after.as_ref().is_some_and(Files::is_empty) {
             let detail = "the commit would leave no file at all, and GitHub's API makes no empty tree".to_owned();
-            return Err(NotMade::Error(Error::Refused { branch: self.branch.clone(), detail }));
+            return Err(Error::Refused { branch: self.proof.target().branch.clone(), detail }.into());
         }
         let base_tree = root.as_ref().filter(|_| after.is_none() || !replaces_everything(files, changes));
         let tree = maker.tree(base_tree, files, changes).await?;
         if after.as_ref().is_some_and(|after| merkle::tree_id(after) != tree) {
             let words = format!("GitHub made the tree {tree}, which is not the one that was meant");
-            return Err(NotMade::Error(self.http.unavailable(words)));
+            return Err(self.http.unavailable(words).into());
         }
         let commit = maker.commit(&tree, base, message).await?;
-        Ok(Composed { commit, tree, root, files: after })
+        Ok(Made { commit, tree, root, after })
     }
 
-    fn maker(&self) -> Maker<'_> {
-        Maker { http: self.http, proof: self.proof, branch: self.branch }
+    async fn begin(&self, planned: Planned<'_>) -> Result<Oid, Error> {
+        let maker = &Maker { http: self.http, proof: self.proof };
+        let beginner = Beginner { http: self.http, heads: self.heads, maker, swapper: self.swapper, proof: self.proof };
+        beginner.begin(planned.changes, planned.message).await
+    }
+
+    /// A repository that was not empty and is now has lost its branches.
+    fn not_made(&self, failed: NotMade) -> Error {
+        match failed {
+            NotMade::EmptyRepository => moved(&self.proof.target().branch, None),
+            NotMade::Error(error) => error,
+        }
     }
 }
 

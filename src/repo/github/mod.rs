@@ -11,6 +11,7 @@
 //! | `heads`, `listing`, `trees`, `blobs`, `runs` | reading |
 //! | `compose`, `entries`, `objects`, `merkle`, `swap`, `begin`, `signed` | writing |
 //! | `refusal` | branches that may not be written |
+//! | `proposals` | pull requests |
 //! | `address`, `place`, `capabilities` | where GitHub and the repository are, and what they can do |
 
 mod address;
@@ -34,6 +35,7 @@ mod merkle;
 mod objects;
 pub mod pace;
 mod place;
+mod proposals;
 mod refusal;
 mod runs;
 mod signed;
@@ -57,6 +59,7 @@ use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
+use crate::domain::proposal::{self, Proposal, Review};
 use auth::Authorizer;
 use blobs::Blobs;
 use capabilities::Capabilities;
@@ -64,6 +67,7 @@ use compose::{Planned, Writer};
 use heads::Heads;
 use http::Http;
 use pace::Pace;
+use proposals::{Proposer, Proposing, Standing};
 use refusal::{Rules, Writing};
 use signed::Signer;
 use swap::{Swapper, moved};
@@ -153,6 +157,10 @@ impl GitHubRepository {
         Swapper { http: &self.http, heads: &self.heads, can: &self.can, proof }
     }
 
+    fn writer<'a>(&'a self, swapper: &'a Swapper<'a>) -> Writer<'a> {
+        Writer { http: &self.http, heads: &self.heads, trees: &self.trees, swapper, proof: swapper.proof }
+    }
+
     async fn files(&self, base: Option<&Oid>, edits: &Edits) -> Result<Files, Error> {
         match base {
             Some(base) => self.trees.files(&self.http, base, edits).await,
@@ -219,15 +227,18 @@ impl Repository for GitHubRepository {
         let signed_on = base.filter(|_| self.signing == Signing::GitHub);
         let writing = Writing { creates: base.is_none(), signed: signed_on.is_some() };
         self.rules.check(&self.http, branch, writing).await?;
-        let (http, heads, swapper) = (&self.http, &self.heads, &self.swapper(proof));
         let written = match signed_on {
             Some(base) => match signed::cannot_sign(&files, &changes) {
                 Some(detail) => return Err(Error::Refused { branch: branch.clone(), detail }),
-                None => Signer { http, heads, swapper, proof, branch }.commit(base, &changes, message).await,
+                None => {
+                    let swapper = &self.swapper(proof);
+                    let signer = Signer { http: &self.http, heads: &self.heads, swapper, proof };
+                    signer.commit(base, &changes, message).await
+                }
             },
             None => {
-                let writer = Writer { http, heads, trees: &self.trees, swapper, proof, branch };
-                writer.commit(Planned { base, files: &files, changes: &changes, message }).await
+                let planned = Planned { base, files: &files, changes: &changes, message };
+                self.writer(&self.swapper(proof)).commit(planned).await
             }
         };
         match &written {
@@ -243,6 +254,37 @@ impl Repository for GitHubRepository {
             Some(head) => runs::find(&self.http, &head, since, run).await,
             None => Ok(None),
         }
+    }
+
+    async fn propose(
+        &self,
+        proof: &LeaseProof,
+        base: &Oid,
+        edits: &Edits,
+        (message, last): (&CommitMessage, Option<&Proposal>),
+    ) -> Result<Review, Error> {
+        let _turn = self.turn.lock().await;
+        let branch = &proof.target().branch;
+        let swapper = self.swapper(proof);
+        let proposer = Proposer { http: &self.http, heads: &self.heads, swapper: &swapper, proof };
+        let fingerprint = proposal::fingerprint(edits);
+        let standing = match proposer.standing(last, base, &fingerprint).await? {
+            Standing::Settled(review) => return Ok(review),
+            other => other,
+        };
+        let files = self.files(Some(base), edits).await?;
+        let changes = changes::changes(&files, edits);
+        changes::refuse_what_is_in_the_way(branch, &files, &changes)?;
+        let planned = Planned { base: Some(base), files: &files, changes: &changes, message };
+        let ours = self.writer(&swapper).unshown(planned).await?;
+        self.remember_blobs(&changes);
+        proposer.show(Proposing { base, ours: &ours, edits: fingerprint, message }, standing).await
+    }
+
+    async fn withdraw(&self, proof: &LeaseProof, last: &Proposal) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        let swapper = self.swapper(proof);
+        Proposer { http: &self.http, heads: &self.heads, swapper: &swapper, proof }.withdraw(last).await
     }
 
     fn expect_head(&self, branch: &BranchName, head: &Oid) {

@@ -18,7 +18,7 @@ use super::http::{Http, NoAnswer};
 use super::transport::Reply;
 use crate::domain::edit::{CommitMessage, Signature};
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::{BranchName, Oid};
+use crate::domain::names::Oid;
 use crate::repo::Error;
 use crate::repo::changes::{self, Change, Changes, Files};
 
@@ -43,8 +43,6 @@ impl<E: Into<Error>> From<E> for NotMade {
 pub(super) struct Maker<'a> {
     pub http: &'a Http,
     pub proof: &'a LeaseProof,
-    /// What it is for, as errors name it.
-    pub branch: &'a BranchName,
 }
 
 /// An object that was made, or is its part.
@@ -205,7 +203,7 @@ impl Maker<'_> {
             StatusCode::CONFLICT if is_empty_repository(reply) => Err(NotMade::EmptyRepository),
             // A path that GitHub does not take, or content that its push protection refuses.
             StatusCode::UNPROCESSABLE_ENTITY => Err(NotMade::Error(Error::Refused {
-                branch: self.branch.clone(),
+                branch: self.proof.target().branch.clone(),
                 detail: format!("POST {}: {}", call.path.join("/"), answer::words(reply)),
             })),
             _ => Err(NotMade::Error(self.http.write_failure(call, reply).await)),

@@ -111,15 +111,19 @@ async fn a_deletion_is_final_for_its_id_and_keeps_every_user() {
 #[tokio::test]
 async fn the_largest_id_and_every_kind_of_change_come_back_as_they_were() {
     let test = TestLedger::open().await;
-    let all = [vpc(u64::MAX, ObjectEvent::Created, None), Change::GitMoved, Change::Everything, Change::DryRun];
+    let resolved = Change::Resolution { key: key("web") };
+    let row = vpc(u64::MAX, ObjectEvent::Created, None);
+    let all = [row, Change::GitMoved, resolved, Change::Everything, Change::DryRun];
     for change in &all {
         accept(&test.ledger, &delivery("lab", change.clone())).await;
     }
     test.clock.advance(QUIET);
 
-    let claim = claim(&test.ledger).await;
+    let dry_run = claim(&test.ledger).await;
+    done(&test.ledger, &dry_run).await.unwrap();
+    let others = claim(&test.ledger).await;
 
-    assert_eq!(claim.parts[0].changes, all);
+    assert_eq!([&others.parts[0].changes[..], &dry_run.parts[0].changes[..]].concat(), all);
 }
 
 #[tokio::test]
