@@ -24,7 +24,6 @@ use super::swap::{How, Swap, Swapper, moved, uncertain};
 use super::transport::Reply;
 use super::{answer, refusal};
 use crate::domain::edit::CommitMessage;
-use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
 use crate::repo::changes::{Change, Changes, Files};
@@ -38,7 +37,6 @@ pub(super) struct Beginner<'a> {
     pub heads: &'a Heads,
     pub maker: &'a Maker<'a>,
     pub swapper: &'a Swapper<'a>,
-    pub proof: &'a LeaseProof,
 }
 
 /// A commit that the Contents API made.
@@ -53,7 +51,7 @@ struct First {
 impl Beginner<'_> {
     /// Makes the branch with one commit of these changes.
     pub async fn begin(&self, changes: &Changes<'_>, message: &CommitMessage) -> Result<Oid, Error> {
-        let branch = &self.proof.target().branch;
+        let branch = self.maker.branch;
         let written = |change: (&&'_ str, &Change<'_>)| match change.1 {
             Change::Write { bytes, .. } => Some(((*change.0).to_owned(), Bytes::clone(bytes))),
             Change::Delete => None,
@@ -88,7 +86,7 @@ impl Beginner<'_> {
 
     /// <https://docs.github.com/en/rest/repos/contents#create-or-update-file-contents>
     async fn first(&self, path: &str, bytes: &Bytes, message: &CommitMessage) -> Result<First, Error> {
-        let branch = &self.proof.target().branch;
+        let branch = self.maker.branch;
         let reply = self.put(path, bytes, message, Some(branch)).await?;
         match reply.status {
             StatusCode::CREATED | StatusCode::OK => self.made(&reply, true),
@@ -121,7 +119,7 @@ impl Beginner<'_> {
         if let Some(branch) = branch {
             body["branch"] = json!(branch);
         }
-        self.proof.require(self.http.write_limit())?;
+        self.maker.proof.require(self.http.write_limit())?;
         let call = Call::of(Method::PUT, ["contents"].into_iter().chain(path.split('/'))).body(&body);
         match self.http.send(&call).await {
             Ok(reply) if reply.status.is_server_error() => self.after_silence(message, answer::words(&reply)).await,
@@ -133,7 +131,7 @@ impl Beginner<'_> {
 
     /// The branch tells whether the file was written, but not yet whether it never will be.
     async fn after_silence(&self, message: &CommitMessage, words: String) -> Result<Reply, Error> {
-        let branch = &self.proof.target().branch;
+        let branch = self.maker.branch;
         let now = self.heads.look_anew(self.http, branch).await;
         match now {
             Ok(Some(head)) => match runs::find(self.http, &head, None, &message.run).await {
@@ -162,7 +160,7 @@ impl Beginner<'_> {
     }
 
     async fn refused(&self, reply: &Reply) -> Error {
-        let branch = &self.proof.target().branch;
+        let branch = self.maker.branch;
         let words = answer::words(reply);
         if refusal::is_refusal(&words) {
             return Error::Refused { branch: branch.clone(), detail: words };

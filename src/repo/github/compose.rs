@@ -7,11 +7,11 @@ use super::heads::Heads;
 use super::http::Http;
 use super::merkle;
 use super::objects::{Maker, NotMade};
-use super::swap::{How, Swap, Swapper, moved};
+use super::swap::{How, Swap, Swapper};
 use super::trees::Trees;
 use crate::domain::edit::{CommitMessage, Mode};
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::Oid;
+use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
 use crate::repo::changes::{Change, Changes, Files};
 
@@ -33,44 +33,45 @@ pub(super) struct Writer<'a> {
     pub trees: &'a Trees,
     pub swapper: &'a Swapper<'a>,
     pub proof: &'a LeaseProof,
+    pub branch: &'a BranchName,
 }
 
-/// A commit that was made.
-struct Made {
-    commit: Oid,
+/// A commit that no branch shows yet.
+pub(super) struct Composed {
+    pub commit: Oid,
     tree: Oid,
-    /// The base's tree.
+    /// The tree that it was made from.
     root: Option<Oid>,
-    /// Its files, where all of the base's are known.
-    after: Option<Files>,
+    /// All files of the tree, where they are known.
+    files: Option<Files>,
 }
 
 impl Writer<'_> {
     /// Makes the commit's objects and moves the branch.
     pub async fn commit(&self, planned: Planned<'_>) -> Result<Oid, Error> {
-        let Planned { base, changes, .. } = planned;
-        let branch = &self.proof.target().branch;
-        let made = match self.make(planned).await {
-            Ok(made) => made,
-            Err(NotMade::EmptyRepository) if base.is_none() => return self.begin(planned).await,
-            Err(failed) => return Err(self.not_made(failed)),
+        let Planned { base, changes, message, .. } = planned;
+        let composed = match self.compose(planned).await {
+            Ok(composed) => composed,
+            Err(NotMade::EmptyRepository) if base.is_none() => {
+                let maker = &self.maker();
+                let beginner = Beginner { http: self.http, heads: self.heads, maker, swapper: self.swapper };
+                return beginner.begin(changes, message).await;
+            }
+            Err(failed) => return Err(failed.on(self.branch)),
         };
-        let taken = self.swapper.swap(Swap { branch, base, ours: &made.commit, how: How::OnTop }).await?;
-        self.trees.remember_root(&made.commit, &made.tree);
-        if let Some(after) = made.after {
-            self.trees.remember_files(&made.tree, &after, made.root.as_ref(), &sizes(changes));
+        let swap = Swap { branch: self.branch, base, ours: &composed.commit, how: How::OnTop };
+        let taken = self.swapper.swap(swap).await?;
+        self.trees.remember_root(&composed.commit, &composed.tree);
+        if let Some(files) = &composed.files {
+            self.trees.remember_files(&composed.tree, files, composed.root.as_ref(), &sizes(changes));
         }
         Ok(taken)
     }
 
-    /// Makes a commit that no branch shows yet.
-    pub async fn unshown(&self, planned: Planned<'_>) -> Result<Oid, Error> {
-        self.make(planned).await.map(|made| made.commit).map_err(|failed| self.not_made(failed))
-    }
-
-    async fn make(&self, planned: Planned<'_>) -> Result<Made, NotMade> {
+    /// Makes the commit and everything in it, and proves that GitHub made what was meant.
+    pub async fn compose(&self, planned: Planned<'_>) -> Result<Composed, NotMade> {
         let Planned { base, files, changes, message } = planned;
-        let maker = Maker { http: self.http, proof: self.proof };
+        let maker = self.maker();
         let root = match base {
             Some(base) => Some(self.trees.root(self.http, base).await?),
             None => None,
@@ -78,7 +79,7 @@ impl Writer<'_> {
         let after = after(root.as_ref(), files, changes);
         if after.as_ref().is_some_and(Files::is_empty) {
             let detail = "the commit would leave no file at all, and GitHub's API makes no empty tree".to_owned();
-            return Err(Error::Refused { branch: self.proof.target().branch.clone(), detail }.into());
+            return Err(NotMade::Error(Error::Refused { branch: self.branch.clone(), detail }));
         }
         let base_tree = root.as_ref().filter(|_| after.is_none() || !replaces_everything(files, changes));
         let tree = maker.tree(base_tree, files, changes).await?;
@@ -86,7 +87,7 @@ impl Writer<'_> {
             self.prove(&tree, after).await?;
         }
         let commit = maker.commit(&tree, base, message).await?;
-        Ok(Made { commit, tree, root, after })
+        Ok(Composed { commit, tree, root, files: after })
     }
 
     /// Fails unless the tree has these files and no others.
@@ -98,18 +99,8 @@ impl Writer<'_> {
         Err(self.http.unavailable(format!("GitHub made the tree {tree}, which is not the one that was meant")))
     }
 
-    async fn begin(&self, planned: Planned<'_>) -> Result<Oid, Error> {
-        let maker = &Maker { http: self.http, proof: self.proof };
-        let beginner = Beginner { http: self.http, heads: self.heads, maker, swapper: self.swapper, proof: self.proof };
-        beginner.begin(planned.changes, planned.message).await
-    }
-
-    /// A repository that was not empty and is now has lost its branches.
-    fn not_made(&self, failed: NotMade) -> Error {
-        match failed {
-            NotMade::EmptyRepository => moved(&self.proof.target().branch, None),
-            NotMade::Error(error) => error,
-        }
+    fn maker(&self) -> Maker<'_> {
+        Maker { http: self.http, proof: self.proof, branch: self.branch }
     }
 }
 

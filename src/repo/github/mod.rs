@@ -157,10 +157,6 @@ impl GitHubRepository {
         Swapper { http: &self.http, heads: &self.heads, can: &self.can, proof }
     }
 
-    fn writer<'a>(&'a self, swapper: &'a Swapper<'a>) -> Writer<'a> {
-        Writer { http: &self.http, heads: &self.heads, trees: &self.trees, swapper, proof: swapper.proof }
-    }
-
     async fn files(&self, base: Option<&Oid>, edits: &Edits) -> Result<Files, Error> {
         match base {
             Some(base) => self.trees.files(&self.http, base, edits).await,
@@ -227,18 +223,15 @@ impl Repository for GitHubRepository {
         let signed_on = base.filter(|_| self.signing == Signing::GitHub);
         let writing = Writing { creates: base.is_none(), signed: signed_on.is_some() };
         self.rules.check(&self.http, branch, writing).await?;
+        let (http, heads, swapper) = (&self.http, &self.heads, &self.swapper(proof));
         let written = match signed_on {
             Some(base) => match signed::cannot_sign(&files, &changes) {
                 Some(detail) => return Err(Error::Refused { branch: branch.clone(), detail }),
-                None => {
-                    let swapper = &self.swapper(proof);
-                    let signer = Signer { http: &self.http, heads: &self.heads, swapper, proof };
-                    signer.commit(base, &changes, message).await
-                }
+                None => Signer { http, heads, swapper, proof, branch }.commit(base, &changes, message).await,
             },
             None => {
-                let planned = Planned { base, files: &files, changes: &changes, message };
-                self.writer(&self.swapper(proof)).commit(planned).await
+                let writer = Writer { http, heads, trees: &self.trees, swapper, proof, branch };
+                writer.commit(Planned { base, files: &files, changes: &changes, message }).await
             }
         };
         match &written {
@@ -276,9 +269,12 @@ impl Repository for GitHubRepository {
         let changes = changes::changes(&files, edits);
         changes::refuse_what_is_in_the_way(branch, &files, &changes)?;
         let planned = Planned { base: Some(base), files: &files, changes: &changes, message };
-        let ours = self.writer(&swapper).unshown(planned).await?;
+        let (http, heads, trees) = (&self.http, &self.heads, &self.trees);
+        let writer = Writer { http, heads, trees, swapper: &swapper, proof, branch };
+        let composed = writer.compose(planned).await.map_err(|failed| failed.on(branch))?;
         self.remember_blobs(&changes);
-        proposer.show(Proposing { base, ours: &ours, edits: fingerprint, message }, standing).await
+        let proposing = Proposing { base, ours: &composed.commit, edits: fingerprint, message };
+        proposer.show(proposing, standing).await
     }
 
     async fn withdraw(&self, proof: &LeaseProof, last: &Proposal) -> Result<(), Error> {

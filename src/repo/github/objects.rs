@@ -15,10 +15,11 @@ use super::answer;
 use super::call::Call;
 use super::entries::{self, Entry, MAX_ENTRIES};
 use super::http::{Http, NoAnswer};
+use super::swap::moved;
 use super::transport::Reply;
 use crate::domain::edit::{CommitMessage, Signature};
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::Oid;
+use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
 use crate::repo::changes::{self, Change, Changes, Files};
 
@@ -33,6 +34,16 @@ pub(super) enum NotMade {
     Error(Error),
 }
 
+impl NotMade {
+    /// The error where the branch is known to have had a commit: the repository has lost it.
+    pub(super) fn on(self, branch: &BranchName) -> Error {
+        match self {
+            Self::EmptyRepository => moved(branch, None),
+            Self::Error(error) => error,
+        }
+    }
+}
+
 impl<E: Into<Error>> From<E> for NotMade {
     fn from(error: E) -> Self {
         Self::Error(error.into())
@@ -43,6 +54,8 @@ impl<E: Into<Error>> From<E> for NotMade {
 pub(super) struct Maker<'a> {
     pub http: &'a Http,
     pub proof: &'a LeaseProof,
+    /// What it is for, as errors name it.
+    pub branch: &'a BranchName,
 }
 
 /// An object that was made, or is its part.
@@ -203,7 +216,7 @@ impl Maker<'_> {
             StatusCode::CONFLICT if is_empty_repository(reply) => Err(NotMade::EmptyRepository),
             // A path that GitHub does not take, or content that its push protection refuses.
             StatusCode::UNPROCESSABLE_ENTITY => Err(NotMade::Error(Error::Refused {
-                branch: self.proof.target().branch.clone(),
+                branch: self.branch.clone(),
                 detail: format!("POST {}: {}", call.path.join("/"), answer::words(reply)),
             })),
             _ => Err(NotMade::Error(self.http.write_failure(call, reply).await)),

@@ -14,7 +14,7 @@ use super::swap::{How, Swap, Swapper, moved, uncertain};
 use super::{refusal, runs};
 use crate::domain::edit::{CommitMessage, Mode};
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::Oid;
+use crate::domain::names::{BranchName, Oid};
 use crate::repo::Error;
 use crate::repo::changes::{self, Change, Changes, Files};
 
@@ -24,6 +24,7 @@ pub(super) struct Signer<'a> {
     pub heads: &'a Heads,
     pub swapper: &'a Swapper<'a>,
     pub proof: &'a LeaseProof,
+    pub branch: &'a BranchName,
 }
 
 impl Signer<'_> {
@@ -42,7 +43,7 @@ impl Signer<'_> {
         struct Commit {
             oid: Oid,
         }
-        let branch = &self.proof.target().branch;
+        let branch = self.branch;
         let text =
             "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }";
         let variables = json!({ "input": self.input(base, changes, message) });
@@ -87,7 +88,7 @@ impl Signer<'_> {
         json!({
             "branch": {
                 "repositoryNameWithOwner": format!("{owner}/{name}"),
-                "branchName": self.proof.target().branch,
+                "branchName": self.branch,
             },
             "expectedHeadOid": base,
             "message": { "headline": headline, "body": body },
@@ -97,7 +98,7 @@ impl Signer<'_> {
 
     /// What became of it: the branch tells, and the run's trailer on it.
     async fn look(&self, base: &Oid, message: &CommitMessage, words: String, doubt: Doubt) -> Result<Oid, Error> {
-        let branch = &self.proof.target().branch;
+        let branch = self.branch;
         let unknown = |error: Error| match doubt {
             Doubt::Open => uncertain(branch, format!("{words}; then {error}")),
             Doubt::None => error,
