@@ -1,13 +1,99 @@
-//! What runs against the GitHub emulator `emulate`: it needs npm, so it is a suite of its own.
+//! The kind `github` against the GitHub emulator `emulate`: it needs npm, so it is a suite of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use fgd_sync::domain::secret::SecretSource;
+use fgd_sync::repo::Repository;
+use fgd_sync::repo::github::pace::InProcessPace;
+use fgd_sync::repo::github::{Auth, GitHubRepository, Options, Signing, Timeouts};
 use serde_json::{Value, json};
 
+use support::contract::Subject;
 use support::emulated::{Emulated, REPOSITORY, TOKEN};
+use support::git_server::{Bare, Person};
+
+/// The contract less what the emulator has nothing for: rules, and branches that go away beside it. It also gives out no
+/// more than 5,000 requests an hour, which the largest commit's files use up on their way to the bare repository.
+mod contract {
+    use crate::support::contract::{Subject as _, racing, reading, tests, writing};
+
+    tests!(super::OnEmulator, reading:
+        an_empty_repository_has_no_head,
+        a_missing_branch_has_no_head,
+        the_tree_is_complete_whatever_the_names,
+        the_tree_of_a_directory_has_only_what_is_below,
+        a_directory_that_does_not_exist_is_empty,
+        a_commit_that_does_not_exist_is_missing,
+        blobs_are_read_byte_for_byte,
+        a_blob_that_does_not_exist_is_missing,
+        an_earlier_commit_can_be_read_after_a_forced_push,
+    );
+    tests!(super::OnEmulator, writing:
+        the_first_commit_makes_the_branch,
+        a_new_branch_starts_beside_the_others,
+        a_commit_writes_and_deletes_at_once,
+        author_committer_and_message_are_exact,
+        the_mode_of_a_file_is_kept,
+        a_symlink_is_replaced_not_followed,
+        a_directory_can_be_moved,
+        deleting_an_absent_path_is_harmless,
+        a_directory_is_never_replaced_or_deleted,
+        every_name_can_be_written,
+        edits_that_change_nothing_make_no_commit,
+        edits_that_change_nothing_notice_a_moved_head,
+    );
+    tests!(super::OnEmulator, racing:
+        a_head_that_moved_is_left_alone,
+        a_branch_that_appeared_is_left_alone,
+        what_a_person_dropped_by_force_stays_dropped,
+        of_two_writers_exactly_one_wins,
+        a_run_is_found_by_its_trailer,
+        a_run_outside_the_range_is_not_found,
+        a_run_of_another_name_is_not_found,
+        a_lost_lease_stops_before_the_push,
+    );
+}
+
+struct OnEmulator(Emulated);
+
+impl OnEmulator {
+    async fn start() -> Self {
+        Self(Emulated::start())
+    }
+}
+
+impl Subject for OnEmulator {
+    fn repository(&self) -> Arc<dyn Repository> {
+        let (owner, name) = REPOSITORY.split_once('/').unwrap();
+        let options = Options {
+            api: self.0.rest_url().parse().unwrap(),
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            auth: Auth::Token(SecretSource::Text(TOKEN.into())),
+            installations: Arc::default(),
+            pace: Arc::new(InProcessPace::new(Duration::ZERO)),
+            ca_file: None,
+            proxy: None,
+            timeouts: Timeouts::default(),
+            signing: Signing::Nobody,
+        };
+        Arc::new(GitHubRepository::open(options).unwrap())
+    }
+
+    fn person(&self) -> Person {
+        self.0.person()
+    }
+
+    fn bare(&self) -> &Bare {
+        self.0.bare()
+    }
+}
 
 async fn send(emulated: &Emulated, method: &str, path: &str, body: Option<Value>) -> Value {
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -74,6 +74,12 @@ impl Trees {
         Ok(files)
     }
 
+    /// All files of a tree; `None` where there are too many to be listed at once.
+    pub async fn files_of(&self, http: &Http, tree: &Oid) -> Result<Option<Files>, Error> {
+        let all = self.whole(http, tree).await?;
+        Ok(all.map(|all| all.iter().filter_map(|entry| file(&entry.path, entry)).collect()))
+    }
+
     /// The tree of a commit.
     ///
     /// <https://docs.github.com/en/rest/git/commits#get-a-commit-object>

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::support::git_server::{Fault, Route};
+use fgd_sync::domain::edit::Edit;
 use fgd_sync::domain::secret::SecretSource;
 
 /// A repository with one commit, opened with a cache that was used.

@@ -4,7 +4,7 @@ use fgd_sync::domain::edit::Mode;
 
 use super::*;
 
-pub(super) async fn the_first_commit_makes_the_branch(subject: &impl Subject) {
+pub async fn the_first_commit_makes_the_branch(subject: &impl Subject) {
     let repository = subject.repository();
 
     let ours = commit(&repository, None, &edits([("x/a.yaml", write("a: 1\n"))])).await.unwrap();
@@ -15,7 +15,7 @@ pub(super) async fn the_first_commit_makes_the_branch(subject: &impl Subject) {
     assert_eq!(repository.head(&main()).await.unwrap(), Some(ours));
 }
 
-pub(super) async fn a_new_branch_starts_beside_the_others(subject: &impl Subject) {
+pub async fn a_new_branch_starts_beside_the_others(subject: &impl Subject) {
     let (_, first) = seed(subject);
     let other = Target { repo: RepoName::new("lab"), branch: BranchName::new("team/other") };
     let edits = edits([("new.yaml", write("n: 1\n"))]);
@@ -27,7 +27,7 @@ pub(super) async fn a_new_branch_starts_beside_the_others(subject: &impl Subject
     assert_eq!(subject.bare().head("main").as_deref(), Some(first.as_str()));
 }
 
-pub(super) async fn a_commit_writes_and_deletes_at_once(subject: &impl Subject) {
+pub async fn a_commit_writes_and_deletes_at_once(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let edits = edits([("a.yaml", write("a: 2\n")), ("dir/b.yaml", Edit::Delete), ("new/c.yaml", write("c: 1\n"))]);
 
@@ -40,7 +40,7 @@ pub(super) async fn a_commit_writes_and_deletes_at_once(subject: &impl Subject) 
     assert_eq!((bare.show("main", "a.yaml"), bare.show("main", "new/c.yaml")), ("a: 2".into(), "c: 1".into()));
 }
 
-pub(super) async fn author_committer_and_message_are_exact(subject: &impl Subject) {
+pub async fn author_committer_and_message_are_exact(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let mut words = message("01RUN");
     words.text = "Sync «lab»\n\n  indented\n\n\n# no comment\nFgd-Run: 01RUN\n".to_owned();
@@ -56,7 +56,7 @@ pub(super) async fn author_committer_and_message_are_exact(subject: &impl Subjec
     assert!(role("committer").starts_with("committer fgd-sync <sync@example.com> "), "{head}");
 }
 
-pub(super) async fn the_mode_of_a_file_is_kept(subject: &impl Subject) {
+pub async fn the_mode_of_a_file_is_kept(subject: &impl Subject) {
     let (person, _) = seed(subject);
     person.write("run.sh", "1").git(&["add", "run.sh"]);
     person.git(&["update-index", "--chmod=+x", "run.sh"]);
@@ -73,7 +73,7 @@ pub(super) async fn the_mode_of_a_file_is_kept(subject: &impl Subject) {
     assert_eq!(subject.bare().show("main", "run.sh"), "2");
 }
 
-pub(super) async fn a_symlink_is_replaced_not_followed(subject: &impl Subject) {
+pub async fn a_symlink_is_replaced_not_followed(subject: &impl Subject) {
     let (person, _) = seed(subject);
     std::os::unix::fs::symlink("a.yaml", person.dir().join("link")).unwrap();
     let base = oid(&person.push("main", "a link"));
@@ -87,7 +87,7 @@ pub(super) async fn a_symlink_is_replaced_not_followed(subject: &impl Subject) {
     assert_eq!(before[&path("a.yaml")], after[&path("a.yaml")]);
 }
 
-pub(super) async fn deleting_an_absent_path_is_harmless(subject: &impl Subject) {
+pub async fn deleting_an_absent_path_is_harmless(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let edits = edits([("gone.yaml", Edit::Delete), ("no/dir/x", Edit::Delete), ("a.yaml", write("a: 2\n"))]);
 
@@ -96,7 +96,7 @@ pub(super) async fn deleting_an_absent_path_is_harmless(subject: &impl Subject) 
     assert_eq!(subject.bare().paths("main"), ["a.yaml", "dir/b.yaml"]);
 }
 
-pub(super) async fn a_directory_is_never_replaced_or_deleted(subject: &impl Subject) {
+pub async fn a_directory_is_never_replaced_or_deleted(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let repository = subject.repository();
 
@@ -110,7 +110,7 @@ pub(super) async fn a_directory_is_never_replaced_or_deleted(subject: &impl Subj
     assert_eq!(subject.bare().head("main").as_deref(), Some(base.as_str()));
 }
 
-pub(super) async fn every_name_can_be_written(subject: &impl Subject) {
+pub async fn every_name_can_be_written(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let names = ["\"q\" 'q'", "-dash", " leading", "trailing ", "ünïcödé/日本", "*glob?[x]", ":(top)x", "a\u{a0}b"];
     let edits: Edits = names.iter().map(|name| (path(name), write(name))).collect();
@@ -123,7 +123,7 @@ pub(super) async fn every_name_can_be_written(subject: &impl Subject) {
     }
 }
 
-pub(super) async fn edits_that_change_nothing_make_no_commit(subject: &impl Subject) {
+pub async fn edits_that_change_nothing_make_no_commit(subject: &impl Subject) {
     let (_, base) = seed(subject);
 
     let head = commit(&subject.repository(), Some(&base), &edits([("a.yaml", write("a: 1\n"))])).await.unwrap();
@@ -132,7 +132,7 @@ pub(super) async fn edits_that_change_nothing_make_no_commit(subject: &impl Subj
     assert_eq!(subject.bare().git(&["rev-list", "--count", "main"]), "1");
 }
 
-pub(super) async fn edits_that_change_nothing_notice_a_moved_head(subject: &impl Subject) {
+pub async fn edits_that_change_nothing_notice_a_moved_head(subject: &impl Subject) {
     let (person, base) = seed(subject);
     let theirs = oid(&person.write("a.yaml", "a: 9\n").push("main", "theirs"));
 
@@ -141,7 +141,7 @@ pub(super) async fn edits_that_change_nothing_notice_a_moved_head(subject: &impl
     assert!(matches!(&error, Error::HeadMoved { now: Some(now), .. } if *now == theirs), "{error:?}");
 }
 
-pub(super) async fn a_directory_can_be_moved(subject: &impl Subject) {
+pub async fn a_directory_can_be_moved(subject: &impl Subject) {
     let (_, base) = seed(subject);
     let edits =
         edits([("dir/b.yaml", Edit::Delete), ("moved/b.yaml", write("b: 1\n")), ("also.yaml", write("a: 1\n"))]);

@@ -6,11 +6,11 @@ use fgd_sync::domain::edit::Mode;
 
 use super::*;
 
-pub(super) async fn an_empty_repository_has_no_head(subject: &impl Subject) {
+pub async fn an_empty_repository_has_no_head(subject: &impl Subject) {
     assert_eq!(subject.repository().head(&main()).await.unwrap(), None);
 }
 
-pub(super) async fn a_missing_branch_has_no_head(subject: &impl Subject) {
+pub async fn a_missing_branch_has_no_head(subject: &impl Subject) {
     let (person, _) = seed(subject);
     // Ends as the full name of the branch that we ask for.
     person.push("refs/heads/gone", "a branch with a name that misleads");
@@ -18,7 +18,7 @@ pub(super) async fn a_missing_branch_has_no_head(subject: &impl Subject) {
     assert_eq!(subject.repository().head(&BranchName::new("gone")).await.unwrap(), None);
 }
 
-pub(super) async fn the_tree_is_complete_whatever_the_names(subject: &impl Subject) {
+pub async fn the_tree_is_complete_whatever_the_names(subject: &impl Subject) {
     let person = subject.person();
     let names =
         ["-dash", "\"quoted\".yaml", "a b.yaml", "deep/er/est/c.yaml", "ünïcödé/日本.yaml", "*glob?[x]", ":(top)x"];
@@ -35,7 +35,7 @@ pub(super) async fn the_tree_is_complete_whatever_the_names(subject: &impl Subje
     assert!(tree.values().all(|entry| entry.mode == Mode::File));
 }
 
-pub(super) async fn the_tree_of_a_directory_has_only_what_is_below(subject: &impl Subject) {
+pub async fn the_tree_of_a_directory_has_only_what_is_below(subject: &impl Subject) {
     let person = subject.person();
     person.write("fabrics/lab/a", "1").write("fabrics/lab2/b", "2").write("fabrics/lab/x/c", "3").write("lab/d", "4");
     let head = oid(&person.push("main", "first"));
@@ -46,7 +46,7 @@ pub(super) async fn the_tree_of_a_directory_has_only_what_is_below(subject: &imp
     assert_eq!(paths, ["fabrics/lab/a", "fabrics/lab/x/c"]);
 }
 
-pub(super) async fn a_directory_that_does_not_exist_is_empty(subject: &impl Subject) {
+pub async fn a_directory_that_does_not_exist_is_empty(subject: &impl Subject) {
     let (_, head) = seed(subject);
     let repository = subject.repository();
 
@@ -54,7 +54,7 @@ pub(super) async fn a_directory_that_does_not_exist_is_empty(subject: &impl Subj
     assert!(repository.tree(&head, &path("a.yaml")).await.unwrap().is_empty());
 }
 
-pub(super) async fn a_commit_that_does_not_exist_is_missing(subject: &impl Subject) {
+pub async fn a_commit_that_does_not_exist_is_missing(subject: &impl Subject) {
     seed(subject);
     let nothing = oid(&"1".repeat(40));
 
@@ -63,7 +63,7 @@ pub(super) async fn a_commit_that_does_not_exist_is_missing(subject: &impl Subje
     assert!(matches!(&error, Error::Missing { oid, .. } if *oid == nothing), "{error:?}");
 }
 
-pub(super) async fn blobs_are_read_byte_for_byte(subject: &impl Subject) {
+pub async fn blobs_are_read_byte_for_byte(subject: &impl Subject) {
     let person = subject.person();
     let all: Vec<u8> = (0..=255).collect();
     let contents: [&[u8]; 5] = [b"", b"\n", b"no newline", b"\r\n\0\xff\n\n", &all];
@@ -79,7 +79,7 @@ pub(super) async fn blobs_are_read_byte_for_byte(subject: &impl Subject) {
     assert_eq!(read, ids.into_iter().zip(contents.map(Bytes::copy_from_slice)).collect());
 }
 
-pub(super) async fn a_blob_that_does_not_exist_is_missing(subject: &impl Subject) {
+pub async fn a_blob_that_does_not_exist_is_missing(subject: &impl Subject) {
     let (_, head) = seed(subject);
     let repository = subject.repository();
     repository.tree(&head, &RepoPath::root()).await.unwrap();
@@ -90,7 +90,7 @@ pub(super) async fn a_blob_that_does_not_exist_is_missing(subject: &impl Subject
     assert!(matches!(&error, Error::Missing { oid, .. } if *oid == nothing), "{error:?}");
 }
 
-pub(super) async fn an_earlier_commit_can_be_read_after_a_forced_push(subject: &impl Subject) {
+pub async fn an_earlier_commit_can_be_read_after_a_forced_push(subject: &impl Subject) {
     let (person, first) = seed(subject);
     let second = oid(&person.write("c.yaml", "c: 1\n").push("main", "second"));
     person.force("main", first.as_str());
