@@ -10,6 +10,7 @@ use crate::domain::names::{FabricName, JobId, RunId};
 
 use super::entry::Entry;
 use super::options::millis;
+use super::pause::EVERYTHING;
 use super::types::{Claim, JobError, Part, PartOutcome, Settlement};
 use super::{Error, Ledger, json, parse_word};
 
@@ -59,16 +60,20 @@ impl Ledger {
         })
     }
 
-    /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work.
+    /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work, or all is paused.
     ///
     /// A target at work is due when its lease ends.
     pub async fn next_due(&self) -> Result<Option<Duration>, Error> {
-        let (time, due): ((u64, u64), Vec<(String, f64)>) = redis::pipe()
+        let (time, due, paused): ((u64, u64), Vec<(String, f64)>, bool) = redis::pipe()
             .cmd("TIME")
             .zrange_withscores(self.keys().name("due"), 0, 0)
+            .hexists(self.keys().name("paused"), EVERYTHING)
             .query_async(&mut self.connection().await?)
             .await
             .map_err(Error::unavailable("say what is due"))?;
+        if paused {
+            return Ok(None);
+        }
         // Whole milliseconds, as the scripts count.
         let now = Duration::from_millis(time.0 * 1_000 + time.1 / 1_000 + self.0.clock.shift_ms());
         Ok(due.first().map(|(_, at)| Duration::from_millis(*at as u64).saturating_sub(now)))

@@ -10,9 +10,9 @@
 //! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
-//! | `jobs:finished` | zset, by time | jobs that the retention counts | settle, claim, cancel | with the job |
+//! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
 //! | `delivery:<sha256>` | string | the job of a dedupe text | accept | after 7 days |
-//! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, replay | when claimed |
+//! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, letters | when claimed |
 //! | `pending_order:<fabric>` | zset, by sequence | slots, oldest first | as above | when claimed |
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
@@ -21,7 +21,10 @@
 //! | `target:<target>` | hash | `head`, `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
-//! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | with the retention |
+//! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | when ended, or with its jobs |
+//! | `dead_letter:<fence>:<fabric>` | hash | `target`, `died`, `attempts`, `run`, `error` (JSON), `code` of the error | settle, claim | as above |
+//! | `dead_letters`, `dead_letters:fabric:<fabric>`, `dead_letters:code:<code>`, `dead_letters:fabric_code:<code>:<fabric>` | zset, by name | `<fence>:<fabric>`, the fence in 14 digits | settle, claim | as above |
+//! | `paused` | hash | fabric, or the empty name for all -> time and note (JSON) | pause | when resumed |
 //! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the retention |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |

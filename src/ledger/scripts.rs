@@ -11,7 +11,8 @@ pub(super) struct Scripts {
     pub(super) advance: Script,
     pub(super) settle: Script,
     pub(super) cancel: Script,
-    pub(super) replay: Script,
+    pub(super) letters: Script,
+    pub(super) pause: Script,
     pub(super) turn: Script,
 }
 
@@ -30,7 +31,8 @@ impl Scripts {
             advance: fenced(include_str!("scripts/advance.lua")),
             settle: fenced(include_str!("scripts/settle.lua")),
             cancel: plain(include_str!("scripts/cancel.lua")),
-            replay: plain(include_str!("scripts/replay.lua")),
+            letters: plain(include_str!("scripts/letters.lua")),
+            pause: plain(include_str!("scripts/pause.lua")),
             turn: plain(include_str!("scripts/turn.lua")),
         }
     }

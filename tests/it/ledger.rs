@@ -16,9 +16,11 @@ use crate::support::redis::TestLedger;
 
 mod accepting;
 mod claiming;
+mod dead_letters;
 mod embedded;
 mod interleavings;
 mod jobs;
+mod pausing;
 mod remembering;
 mod settling;
 

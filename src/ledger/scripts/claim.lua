@@ -3,6 +3,7 @@
 -- Answers nothing when nothing is due, 'again' to be called once more, or { target, fence, because, parts }, each part
 -- { fabric, attempt, { entry... }, { job... } }.
 local worker, run, died = ARGV[2], ARGV[3], ARGV[4]
+if is_paused('') then return false end
 local target = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, 1)[1]
 if not target then return false end
 local target_key, batch_fabrics = P .. 'target:' .. target, P .. 'batch_fabrics:' .. target
@@ -53,8 +54,13 @@ if redis.call('HEXISTS', target_key, 'batch') == 1 then
   because = redis.call('HGET', target_key, 'because')
   local fence = redis.call('HGET', target_key, 'fence')
   for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
-    if tonumber(redis.call('HGET', P .. 'fabric:' .. fabric, 'attempts')) >= S.max_attempts then
+    local key = P .. 'fabric:' .. fabric
+    if tonumber(redis.call('HGET', key, 'attempts')) >= S.max_attempts then
       bury(fabric, target, fence, died)
+    elseif is_paused(fabric) then
+      give_back(fabric, { state = 'queued' })
+      redis.call('HSET', key, 'at_once', now, 'because', 'retry')
+      drop_batch(fabric, target)
     end
   end
   if redis.call('EXISTS', batch_fabrics) == 0 then
@@ -67,7 +73,7 @@ else
   for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
     local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'because', 'first', 'last', 'batch_of')
     local oldest = redis.call('ZRANGE', P .. 'pending_order:' .. fabric, 0, 0, 'WITHSCORES')[2]
-    if oldest and not f[5] and (not f[1] or tonumber(f[1]) <= now) then
+    if oldest and not f[5] and not is_paused(fabric) and (not f[1] or tonumber(f[1]) <= now) then
       ready[#ready + 1] = { fabric = fabric, oldest = tonumber(oldest) }
       count = count + redis.call('HLEN', P .. 'pending:' .. fabric)
       first, last = math.min(first, f[3] or now), math.max(last, f[4] or now)
