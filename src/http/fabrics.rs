@@ -9,11 +9,12 @@ use utoipa::ToSchema;
 use crate::domain::change::Change;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{Accept, Accepted, FabricStatus, Origin};
+use crate::ledger::types::{Accept, Accepted, FabricStatus, Origin, Pauses};
 
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
 use super::input::{JsonBody, NoParameters, Query};
+use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
 use super::time::rfc3339;
@@ -22,13 +23,17 @@ use super::token::ApiToken;
 /// Every fabric of the settings, by name.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
+    "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
         "netbox": "lab", "pending_changes": 0, "objects": 142, "held": 1, "guarded_deletions": 0,
         "last_sync": "2026-11-21T04:49:07.120Z", "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "error": null,
+        "paused": null,
     }],
 }))]
 pub(super) struct FabricsView {
+    /// The pause of everything; null when there is none.
+    paused: Option<PauseView>,
     fabrics: Vec<FabricView>,
 }
 
@@ -56,12 +61,16 @@ pub(super) struct FabricView {
     head: Option<String>,
     /// Why the fabric is not being worked on.
     error: Option<ErrorView>,
+    /// What keeps it from being worked on by a person's wish: its own pause, else that of everything.
+    paused: Option<PauseView>,
 }
 
 /// A fabric's standing in a word; the first of these that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Standing {
+    /// A person has stopped the work on it; `paused` says who and why.
+    Paused,
     /// It cannot be worked on; `error` says why.
     Failing,
     /// Changes wait or are being worked on.
@@ -80,6 +89,7 @@ enum Standing {
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
     "netbox": "lab", "pending_changes": 0, "objects": 142, "held": 1, "guarded_deletions": 0,
     "last_sync": "2026-11-21T04:49:07.120Z", "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "error": null,
+    "paused": null,
     "held_objects": [{
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
@@ -141,12 +151,13 @@ pub(super) async fn list_fabrics(
     _query: Query<NoParameters>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
+    let pauses = state.ledger.pauses().await?;
     let mut fabrics = Vec::new();
     for fabric in &state.routing.fabrics {
-        fabrics.push(FabricView::of(fabric, &state.ledger.fabric_status(&fabric.name).await?));
+        fabrics.push(FabricView::of(fabric, &state.ledger.fabric_status(&fabric.name).await?, &pauses));
     }
     fabrics.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(HttpResponse::Ok().json(FabricsView { fabrics }))
+    Ok(HttpResponse::Ok().json(FabricsView { paused: PauseView::of_everything(&pauses), fabrics }))
 }
 
 /// Shows one fabric, with what waits for a person
@@ -171,7 +182,7 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
-    let view = FabricView::of(fabric, &status);
+    let view = FabricView::of(fabric, &status, &state.ledger.pauses().await?);
     let held = status.held.into_iter().map(|(key, reason)| HeldView { key: key.into(), reason: reason.into() });
     Ok(HttpResponse::Ok().json(FabricDetailView {
         fabric: view,
@@ -281,7 +292,8 @@ async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -
     Ok(state.accept(&accept).await?)
 }
 
-fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
+/// The fabric of the settings with this name.
+pub(super) fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
     state.routing.fabric(&FabricName::new(name)).ok_or_else(|| {
         let detail = format!("the settings have no fabric {name}");
         Problem::not_found("unknown_fabric", detail, "List the fabrics with GET /api/v1/fabrics.")
@@ -289,10 +301,11 @@ fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
 }
 
 impl FabricView {
-    fn of(fabric: &Fabric, status: &FabricStatus) -> Self {
+    fn of(fabric: &Fabric, status: &FabricStatus, pauses: &Pauses) -> Self {
+        let paused = PauseView::of_fabric(pauses, &fabric.name);
         Self {
             name: fabric.name.to_string(),
-            standing: Standing::of(status),
+            standing: Standing::of(status, paused.is_some()),
             repository: fabric.target.repo.to_string(),
             branch: fabric.target.branch.to_string(),
             directory: fabric.directory.to_string(),
@@ -304,13 +317,16 @@ impl FabricView {
             last_sync: status.last_sync.map(rfc3339),
             head: status.head.clone().map(String::from),
             error: status.error.clone().map(ErrorView::from),
+            paused,
         }
     }
 }
 
 impl Standing {
-    fn of(status: &FabricStatus) -> Self {
-        if status.error.is_some() {
+    fn of(status: &FabricStatus, paused: bool) -> Self {
+        if paused {
+            Self::Paused
+        } else if status.error.is_some() {
             Self::Failing
         } else if status.pending_changes > 0 {
             Self::Pending

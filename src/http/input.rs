@@ -100,6 +100,22 @@ pub(super) fn bad_parameter(name: &str, wants: &str) -> Problem {
     Problem::bad_request("bad_query", format!("the parameter `{name}` is not {wants}"), "Compare it with openapi.json.")
 }
 
+/// A field of the body that is missing or wrong.
+pub(super) fn bad_field(what: &str) -> Problem {
+    Problem::bad_request("bad_body", format!("the body is wrong: {what}"), "Compare the request with openapi.json.")
+}
+
+/// Longest reason that a person may give.
+const REASON: usize = 500;
+
+/// A reason that is kept and shown: bounded, without control characters.
+pub(super) fn reason(text: String) -> Result<String, Problem> {
+    if text.chars().count() > REASON || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(bad_field(&format!("`reason` has more than {REASON} characters, or a control character")));
+    }
+    Ok(text)
+}
+
 /// A page size from 1 to `most`; `standard` when not given.
 pub(super) fn limit(text: Option<&str>, standard: usize, most: usize) -> Result<usize, Problem> {
     let Some(text) = text else { return Ok(standard) };

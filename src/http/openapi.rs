@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{deliveries, fabrics, health, jobs, webhooks};
+use super::{dead, deliveries, fabrics, health, jobs, pausing, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,8 @@ use super::{deliveries, fabrics, health, jobs, webhooks};
         (name = "webhooks", description = "Signed deliveries of NetBox and GitHub"),
         (name = "jobs", description = "What became of every accepted delivery and request"),
         (name = "fabrics", description = "How each fabric stands"),
+        (name = "dead letters", description = "What was given up, and what a person does about it"),
+        (name = "service", description = "The service as a whole"),
         (name = "deliveries", description = "What came in and led to no job"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
     )
@@ -52,6 +54,15 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::sync_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(pausing::pause_fabric)
+        .service(pausing::resume_fabric)
+        .service(pausing::pause_everything)
+        .service(pausing::resume_everything)
+        .service(dead::list_dead_letters)
+        .service(dead::replay_dead_letters)
+        .service(dead::discard_dead_letters)
+        .service(dead::replay_dead_letter)
+        .service(dead::discard_dead_letter)
         .service(deliveries::list_ignored)
         .service(health::healthz)
         .service(health::readyz);
