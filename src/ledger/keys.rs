@@ -17,7 +17,7 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `adopt` | accept, claim, settle | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt` | accept, claim, settle | never |
 //! | `target:<target>` | hash | `head`, `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
@@ -25,7 +25,9 @@
 //! | `dead_letter:<fence>:<fabric>` | hash | `target`, `died`, `attempts`, `run`, `error` (JSON), `code` of the error | settle, claim | as above |
 //! | `dead_letters`, `dead_letters:fabric:<fabric>`, `dead_letters:code:<code>`, `dead_letters:fabric_code:<code>:<fabric>` | zset, by name | `<fence>:<fabric>`, the fence in 14 digits | settle, claim | as above |
 //! | `paused` | hash | fabric, or the empty name for all -> time and note (JSON) | pause | when resumed |
-//! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the retention |
+//! | `run:<run>` | hash | `target`, `worker`, `because`, `started`, `ended`, `head`, `part:<fabric>` (JSON) | claim, settle | with the retention |
+//! | `runs`, `runs:fabric:<fabric>` | zset, by time | runs | claim | with the run |
+//! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the run |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |

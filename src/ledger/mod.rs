@@ -26,7 +26,9 @@ mod memory;
 mod options;
 mod pause;
 mod query;
+mod runs;
 mod scripts;
+mod standing;
 pub mod types;
 
 use std::sync::Arc;
@@ -139,7 +141,8 @@ impl Ledger {
             "stalled_again": millis(retry.stalled_again),
             "jitter": jitter(),
             "keep_for": millis(retention.keep),
-            "keep_count": retention.most_jobs,
+            "keep_jobs": retention.most_jobs,
+            "keep_runs": retention.most_runs,
             "deletion_window": millis(*deletion_window),
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });

@@ -10,7 +10,7 @@ use crate::domain::fate::{DocumentId, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, Oid, RunId, Target};
-use crate::domain::report::{ClosedBecause, FabricReport, JobState};
+use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
@@ -318,6 +318,110 @@ pub struct FabricStatus {
     pub head: Option<Oid>,
     /// Why the fabric is not being worked on.
     pub error: Option<JobError>,
+}
+
+/// A fabric's standing in numbers, cheap enough to ask for all fabrics at once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FabricStanding {
+    pub pending_changes: u64,
+    /// When the oldest request was accepted that is not settled.
+    pub oldest_pending: Option<Millis>,
+    /// Objects in the base.
+    pub objects: u64,
+    pub held: u64,
+    pub guarded: u64,
+    pub dead_letters: u64,
+    /// End of the last run that succeeded or held.
+    pub last_sync: Option<Millis>,
+    /// The head that the last run on its target dealt with.
+    pub head: Option<Oid>,
+    /// Our last commit for it, and when it was settled.
+    pub commit: Option<(Oid, Millis)>,
+    /// From the acceptance of the oldest change of the last run that came through to its end.
+    pub lag: Option<Duration>,
+    pub error: Option<JobError>,
+}
+
+/// One run on a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub id: RunId,
+    pub target: Target,
+    pub worker: String,
+    pub closed_because: ClosedBecause,
+    pub started: Millis,
+    /// `None` while it is at work.
+    pub ended: Option<Millis>,
+    /// The head that it has dealt with.
+    pub head: Option<Oid>,
+    /// By fabric.
+    pub parts: Vec<RunPart>,
+}
+
+/// One fabric's share of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPart {
+    pub fabric: FabricName,
+    pub outcome: RunOutcome,
+    pub attempt: u32,
+    pub changes: u64,
+    /// The jobs that asked for it, oldest first; a few of them.
+    pub jobs: Vec<JobId>,
+    pub all_jobs: u64,
+    pub error: Option<JobError>,
+    pub commit: Option<Oid>,
+    pub counts: Option<Counts>,
+    /// From the acceptance of its oldest job to its end, when it came through.
+    pub lag: Option<Duration>,
+    /// The kind of whoever asked first.
+    pub asked_by: Option<AskedBy>,
+}
+
+/// How a run ended for one fabric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Running,
+    Succeeded,
+    Held,
+    /// Failed in passing: tried again after a back-off.
+    Transient,
+    /// Told to come back at a known time.
+    Wait,
+    Stalled,
+    /// Given back untouched.
+    Returned,
+    /// Failed for the last time.
+    Dead,
+    /// Its worker ended without a result.
+    Lost,
+}
+
+/// The kinds of `Origin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedBy {
+    NetboxDelivery,
+    GithubDelivery,
+    Request,
+    Schedule,
+}
+
+/// Which runs to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub fabric: Option<FabricName>,
+    /// The last run of the page before.
+    pub after: Option<RunId>,
+    pub limit: usize,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, Default)]
+pub struct RunPage {
+    pub runs: Vec<Run>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<RunId>,
 }
 
 /// What came of a person's wish to change a job.

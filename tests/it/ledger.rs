@@ -22,7 +22,9 @@ mod interleavings;
 mod jobs;
 mod pausing;
 mod remembering;
+mod runs;
 mod settling;
+mod standing;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than the default quiet time.

@@ -113,18 +113,44 @@ local function forget_job(job)
   redis.call('DEL', P .. 'job:' .. job)
 end
 
--- Forgets finished jobs beyond the retention, a bounded number at a time. Dead ones are counted by themselves: many that
--- succeed push none of them out.
-local function prune()
-  for _, name in ipairs({ 'jobs:finished', 'jobs:dead' }) do
-    local kept = P .. name
-    local old = redis.call('ZRANGEBYSCORE', kept, '-inf', now - S.keep_for, 'LIMIT', 0, 1000)
-    for _, job in ipairs(old) do forget_job(job) end
-    local beyond = math.min(redis.call('ZCARD', kept) - S.keep_count, 1000)
-    if beyond > 0 then
-      for _, job in ipairs(redis.call('ZRANGE', kept, 0, beyond - 1)) do forget_job(job) end
+local function forget_run(run)
+  for _, field in ipairs(redis.call('HKEYS', P .. 'run:' .. run)) do
+    if string.sub(field, 1, 5) == 'part:' then
+      local fabric = string.sub(field, 6)
+      redis.call('ZREM', P .. 'runs:fabric:' .. fabric, run)
+      redis.call('DEL', P .. 'report:' .. run .. ':' .. fabric)
     end
   end
+  redis.call('DEL', P .. 'run:' .. run)
+  redis.call('ZREM', P .. 'runs', run)
+end
+
+-- Forgets what a list by time holds beyond its retention, a bounded number at a time.
+local function prune_list(name, most, forget)
+  local old = redis.call('ZRANGEBYSCORE', P .. name, '-inf', now - S.keep_for, 'LIMIT', 0, 1000)
+  for _, each in ipairs(old) do forget(each) end
+  local beyond = math.min(redis.call('ZCARD', P .. name) - most, 1000)
+  if beyond > 0 then
+    for _, each in ipairs(redis.call('ZRANGE', P .. name, 0, beyond - 1)) do forget(each) end
+  end
+end
+
+-- Dead jobs are counted by themselves: many that succeed push none of them out.
+local function prune()
+  prune_list('jobs:finished', S.keep_jobs, forget_job)
+  prune_list('jobs:dead', S.keep_jobs, forget_job)
+  prune_list('runs', S.keep_runs, forget_run)
+end
+
+-- Runs -------------------------------------------------------------------------------------------------------------
+
+-- Changes one part of a run's record.
+local function set_run_part(run, fabric, patch)
+  local key, field = P .. 'run:' .. run, 'part:' .. fabric
+  local there = redis.call('HGET', key, field)
+  local part = there and cjson.decode(there) or {}
+  for name, value in pairs(patch) do part[name] = value end
+  redis.call('HSET', key, field, cjson.encode(part))
 end
 
 -- Due times --------------------------------------------------------------------------------------------------------
