@@ -90,9 +90,14 @@ fn not_json() -> Problem {
     Problem::new(status, "not_json", "the body is not application/json", "Send `Content-Type: application/json`.")
 }
 
+/// Reads the id of a job or run; `None` for what cannot be one.
+pub(super) fn ulid(text: &str) -> Option<String> {
+    ulid::Ulid::from_string(text).ok().map(|id| id.to_string())
+}
+
 /// Reads a job's id; `None` for what cannot be one.
 pub(super) fn job_id(text: &str) -> Option<JobId> {
-    ulid::Ulid::from_string(text).ok().map(|id| JobId::new(id.to_string()))
+    ulid(text).map(JobId::new)
 }
 
 /// A bad value of one query parameter.

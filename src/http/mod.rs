@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `fabrics`, `pausing`, `dead`, `deliveries` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `pausing`, `dead`, `deliveries` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
@@ -22,6 +22,7 @@ mod problem;
 mod report;
 mod route;
 mod routing;
+mod runs;
 mod serve;
 mod time;
 mod token;
@@ -71,7 +72,8 @@ impl Default for Limits {
 
 impl HttpState {
     /// `wake` is notified whenever something was recorded, so that workers need not wait for their next look.
-    pub fn new(ledger: Ledger, routing: Routing, tokens: Tokens, wake: Arc<Notify>) -> Self {
+    pub fn new(ledger: Ledger, mut routing: Routing, tokens: Tokens, wake: Arc<Notify>) -> Self {
+        routing.fabrics.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             ledger,
             netbox_keys: Arc::new(routing.netbox_keys()),

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{dead, deliveries, fabrics, health, jobs, pausing, webhooks};
+use super::{dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{dead, deliveries, fabrics, health, jobs, pausing, webhooks};
     tags(
         (name = "webhooks", description = "Signed deliveries of NetBox and GitHub"),
         (name = "jobs", description = "What became of every accepted delivery and request"),
+        (name = "runs", description = "Each turn of a worker on a repository's branch"),
         (name = "fabrics", description = "How each fabric stands"),
         (name = "dead letters", description = "What was given up, and what a person does about it"),
         (name = "service", description = "The service as a whole"),
@@ -49,6 +50,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(jobs::show_job)
         .service(jobs::cancel_job)
         .service(jobs::retry_job)
+        .service(runs::list_runs)
+        .service(runs::show_run)
         .service(fabrics::list_fabrics)
         .service(fabrics::show_fabric)
         .service(fabrics::sync_fabric)

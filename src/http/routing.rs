@@ -13,7 +13,7 @@ use crate::webhook::signature::Keyring;
 pub struct Routing {
     pub netboxes: Vec<NetBoxSender>,
     pub repositories: Vec<RepositorySender>,
-    /// Names are unique.
+    /// Names are unique; the state keeps them by name.
     pub fabrics: Vec<Fabric>,
 }
 

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use crate::receive::service::{Answer, Service, TOKEN, done};
 
 mod dead_letters;
+mod fabrics;
+mod large;
 mod pausing;
+mod runs;
 
 async fn service() -> Service {
     Service::start(Model::CustomObjects).await

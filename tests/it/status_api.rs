@@ -211,7 +211,8 @@ async fn what_a_caller_gets_wrong_is_named() {
         answer.is_problem(400, "bad_query");
         assert!(answer.text("detail").contains(&format!("`{name}`")), "{}", answer.body);
     }
-    service.read("/api/v1/fabrics?limit=2").await.is_problem(400, "bad_query");
+    service.read("/api/v1/fabrics?limit=501").await.is_problem(400, "bad_query");
+    service.read("/api/v1/fabrics/lab-fabric?limit=2").await.is_problem(400, "bad_query");
     for (body, name) in [(r#"{"dryrun": true}"#, "dryrun"), (r#"{"dry_run": "yes"}"#, "boolean"), ("{", "line 1")] {
         let request = service.post("/api/v1/fabrics/lab-fabric/sync").bearer_auth(TOKEN);
         let request = request.header("Content-Type", "application/json").body(body);
