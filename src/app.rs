@@ -9,10 +9,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, Access, ObjectModel, Settings};
+use crate::config::{self, Access, ObjectModel, Settings, TokenSecret};
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
-use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
+use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::netbox;
@@ -90,7 +90,11 @@ impl App {
             people: people(&settings),
         });
         let wake = Arc::new(Notify::new());
-        let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone());
+        let config::RateLimits { api_per_second, refused_webhooks_per_minute } = settings.rate_limits;
+        let rates = RateLimits { api_per_second, refused_webhooks_per_minute };
+        let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone())
+            .with_public_url(settings.public_url.clone())
+            .with_rate_limits(rates, settings.trusted_proxies.clone());
         Ok(Self { settings, ledger, runner, state, wake, listener })
     }
 
@@ -318,6 +322,14 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
 }
 
 fn tokens(settings: &Settings) -> Result<Tokens, SecretError> {
-    let read = |token: &config::ApiToken| Ok((token.name.clone(), token.token.read()?));
+    let read = |token: &config::ApiToken| {
+        let known = match &token.secret {
+            TokenSecret::Text(source) => Token::of_text(&token.name, &source.read()?, token.role),
+            TokenSecret::Sha256(digest) => {
+                Token { name: token.name.clone(), digest: *digest, role: token.role, expires: None }
+            }
+        };
+        Ok(Token { expires: token.expires, ..known })
+    };
     Ok(Tokens::new(settings.api_tokens.iter().map(read).collect::<Result<Vec<_>, SecretError>>()?))
 }

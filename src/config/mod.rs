@@ -5,6 +5,7 @@
 //! it at once, each with the setting, its line and what to do. Secrets may stand in files; no message repeats one.
 
 mod branch;
+mod callers;
 mod checks;
 mod environment;
 mod fabrics;
@@ -24,8 +25,8 @@ pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
-    Access, ApiToken, Debounce, Log, LogFormat, Login, NetBox, ObjectModel, People, Redis, Repository, Retry, Schedule,
-    Settings,
+    Access, ApiToken, Debounce, Log, LogFormat, Login, NetBox, ObjectModel, People, RateLimits, Redis, Repository,
+    Retry, Schedule, Settings, TokenSecret,
 };
 
 use problem::Report;
@@ -83,7 +84,9 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     checks::netbox_secrets_are_distinct(&netboxes);
     checks::repositories_have_secrets(&repositories);
     let log = service::log(&root);
-    let api_tokens = service::api_tokens(&root);
+    let api_tokens = callers::api_tokens(&root);
+    let rate_limits = callers::rate_limits(&root);
+    let trusted_proxies = callers::trusted_proxies(&root);
     let debounce = service::debounce(&root);
     let workers = service::workers(&root);
     let schedule = service::schedule(&root);
@@ -97,6 +100,8 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         log,
         redis: redis?,
         api_tokens,
+        rate_limits,
+        trusted_proxies,
         debounce,
         workers,
         schedule,

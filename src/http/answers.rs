@@ -6,17 +6,18 @@ use utoipa::ToSchema;
 use crate::domain::report::{FabricReport, JobState};
 use crate::ledger::types::{Accepted, Job, JobError, JobPart, Note, Origin};
 
+use super::HttpState;
 use super::report::ReportView;
 use super::time::rfc3339;
 
 /// Recorded; what becomes of it is at `status_url`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new",
+    "job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "https://sync.example.com/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new",
 }))]
 pub(super) struct AcceptedView {
     job_id: String,
-    /// Path of the job below this service's address.
+    /// Where the job is shown: a whole address when the settings have a `public_url`.
     status_url: String,
     delivery: DeliveryWord,
 }
@@ -30,9 +31,10 @@ pub(super) enum DeliveryWord {
 }
 
 impl AcceptedView {
-    pub(super) fn of(accepted: &Accepted) -> Self {
+    pub(super) fn of(state: &HttpState, accepted: &Accepted) -> Self {
         let delivery = if accepted.duplicate { DeliveryWord::Duplicate } else { DeliveryWord::New };
-        Self { job_id: accepted.job.to_string(), status_url: format!("/api/v1/jobs/{}", accepted.job), delivery }
+        let status_url = state.address_of(&format!("/api/v1/jobs/{}", accepted.job));
+        Self { job_id: accepted.job.to_string(), status_url, delivery }
     }
 }
 

@@ -13,7 +13,7 @@ use super::input::{JsonBody, NoParameters, Query, bad_field, bad_parameter, limi
 use super::jobs::{find, intervened, known_form};
 use super::problem::Problem;
 use super::time::rfc3339;
-use super::token::ApiToken;
+use super::token::{Admin, ApiToken, Operator};
 
 /// Largest page, and the one when none is asked for.
 const MOST: usize = 200;
@@ -134,7 +134,7 @@ pub(super) struct EndedView {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/dead-letters")]
 pub(super) async fn list_dead_letters(
@@ -167,15 +167,16 @@ pub(super) async fn list_dead_letters(
         (status = 202, description = "The same job, queued again", body = AcceptedView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has no dead letter", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/dead-letters/{job}/replay")]
 pub(super) async fn replay_dead_letter(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     job: web::Path<String>,
     state: web::Data<HttpState>,
@@ -196,17 +197,18 @@ pub(super) async fn replay_dead_letter(
         (status = 200, description = "The job as it is now", body = JobView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has no dead letter", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/dead-letters/{job}/discard")]
 pub(super) async fn discard_dead_letter(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     job: web::Path<String>,
     body: JsonBody<DiscardRequest>,
@@ -233,15 +235,16 @@ pub(super) async fn discard_dead_letter(
         (status = 200, description = "How many", body = EndedView),
         (status = 400, description = "A parameter or field is unknown or wrong, or none is given", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/dead-letters/replay")]
 pub(super) async fn replay_dead_letters(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     body: JsonBody<ReplayManyRequest>,
     state: web::Data<HttpState>,
@@ -258,15 +261,16 @@ pub(super) async fn replay_dead_letters(
         (status = 200, description = "How many", body = EndedView),
         (status = 400, description = "A parameter or field is unknown or wrong, or none is given", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/dead-letters/discard")]
 pub(super) async fn discard_dead_letters(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     body: JsonBody<DiscardManyRequest>,
     state: web::Data<HttpState>,

@@ -54,7 +54,7 @@ struct IgnoredView {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/deliveries/ignored")]
 pub(super) async fn list_ignored(

@@ -18,7 +18,7 @@ use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
 use super::time::{millis, rfc3339};
-use super::token::ApiToken;
+use super::token::{Admin, ApiToken, Operator};
 
 /// Largest page, and the one when none is asked for.
 const MOST: usize = 500;
@@ -157,7 +157,7 @@ pub(super) struct SyncRequest {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "confirmed": [{"kind": "VPC", "namespace": "default", "name": "web"}],
-    "job": {"job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new"},
+    "job": {"job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "https://sync.example.com/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new"},
 }))]
 pub(super) struct ConfirmedView {
     confirmed: Vec<KeyView>,
@@ -180,7 +180,7 @@ pub(super) struct ConfirmedView {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics")]
 pub(super) async fn list_fabrics(
@@ -222,7 +222,7 @@ async fn views(state: &HttpState, fabrics: &[&Fabric], pauses: &Pauses) -> Resul
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics/{name}")]
 pub(super) async fn show_fabric(
@@ -254,16 +254,17 @@ pub(super) async fn show_fabric(
         (status = 202, description = "The job that does it", body = AcceptedView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/sync")]
 pub(super) async fn sync_fabric(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     body: JsonBody<SyncRequest>,
@@ -272,7 +273,7 @@ pub(super) async fn sync_fabric(
     let fabric = find(&state, &name)?;
     let (what, change) = if body.0.dry_run { ("dry run", Change::DryRun) } else { ("sync", Change::Everything) };
     let accepted = ask(&state, fabric, format!("{what} by {}", token.name), change).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
 /// Lets the deletions go that the guard holds
@@ -286,14 +287,15 @@ pub(super) async fn sync_fabric(
         (status = 200, description = "No deletion was held", body = ConfirmedView, example = json!({"confirmed": [], "job": null})),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/fabrics/{name}/confirm-deletions")]
 pub(super) async fn confirm_deletions(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     state: web::Data<HttpState>,
@@ -306,7 +308,7 @@ pub(super) async fn confirm_deletions(
     let what = format!("{} deletions confirmed by {}", keys.len(), token.name);
     let accepted = ask(&state, fabric, what, Change::Everything).await?;
     let confirmed = keys.into_iter().map(KeyView::from).collect();
-    Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&accepted)) }))
+    Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&state, &accepted)) }))
 }
 
 /// Lets this service take over a directory that another one's marker claims
@@ -319,14 +321,15 @@ pub(super) async fn confirm_deletions(
         (status = 202, description = "The job that takes it over", body = AcceptedView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/fabrics/{name}/adopt")]
 pub(super) async fn adopt_fabric(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     state: web::Data<HttpState>,
@@ -334,7 +337,7 @@ pub(super) async fn adopt_fabric(
     let fabric = find(&state, &name)?;
     state.ledger.allow_adoption(&fabric.name).await?;
     let accepted = ask(&state, fabric, format!("adoption allowed by {}", token.name), Change::Everything).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
 async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {

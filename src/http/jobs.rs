@@ -14,7 +14,7 @@ use super::answers::{AcceptedView, JobView};
 use super::input::{NoParameters, Query, bad_parameter, job_id, limit};
 use super::problem::Problem;
 use super::time;
-use super::token::ApiToken;
+use super::token::{ApiToken, Operator};
 
 /// Largest page, and the one when none is asked for.
 const MOST: usize = 200;
@@ -88,7 +88,7 @@ pub(super) struct JobsView {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/jobs")]
 pub(super) async fn list_jobs(
@@ -112,7 +112,7 @@ pub(super) async fn list_jobs(
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/jobs/{id}")]
 pub(super) async fn show_job(
@@ -142,15 +142,16 @@ pub(super) async fn show_job(
         (status = 200, description = "The job as it is now", body = JobView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/jobs/{id}/cancel")]
 pub(super) async fn cancel_job(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     id: web::Path<String>,
     state: web::Data<HttpState>,
@@ -172,15 +173,16 @@ pub(super) async fn cancel_job(
         (status = 202, description = "The same job, queued again", body = AcceptedView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not dead", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/jobs/{id}/retry")]
 pub(super) async fn retry_job(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     id: web::Path<String>,
     state: web::Data<HttpState>,
@@ -196,7 +198,7 @@ pub(super) async fn replay(state: &HttpState, token: &ApiToken, id: &str) -> Res
     intervened(done, &id, "tried again", remedy)?;
     state.wake.notify_one();
     tracing::info!(job.id = %id, token = token.name, "a dead job is tried again");
-    Ok(AcceptedView::of(&Accepted { job: id, duplicate: false }))
+    Ok(AcceptedView::of(state, &Accepted { job: id, duplicate: false }))
 }
 
 /// The job with this id.

@@ -10,6 +10,7 @@
 
 mod access;
 mod answers;
+mod conditional;
 mod dead;
 mod deliveries;
 mod fabrics;
@@ -18,7 +19,9 @@ mod input;
 mod jobs;
 mod openapi;
 mod pausing;
+mod peer;
 mod problem;
+mod rates;
 mod report;
 mod route;
 mod routing;
@@ -33,16 +36,21 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
 use tokio::sync::Notify;
+use url::Url;
 
 use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::network::Network;
 use crate::ledger::types::{Accept, Accepted};
 use crate::ledger::{self, Ledger};
 use crate::webhook::signature::Keyring;
 
+use rates::Buckets;
+
 pub use openapi::openapi;
+pub use rates::RateLimits;
 pub use routing::{NetBoxSender, RepositorySender, Routing};
 pub use serve::{app, serve};
-pub use token::Tokens;
+pub use token::{Token, Tokens};
 
 /// All that the handlers use; clones share it.
 #[derive(Clone)]
@@ -54,6 +62,11 @@ pub struct HttpState {
     tokens: Arc<Tokens>,
     wake: Arc<Notify>,
     limits: Limits,
+    public_url: Option<Arc<Url>>,
+    api_rates: Option<Arc<Buckets>>,
+    webhook_rates: Option<Arc<Buckets>>,
+    /// Whose word about the caller's address is believed.
+    proxies: Arc<[Network]>,
 }
 
 /// Largest webhook bodies in bytes.
@@ -82,12 +95,39 @@ impl HttpState {
             tokens: Arc::new(tokens),
             wake,
             limits: Limits::default(),
+            public_url: None,
+            api_rates: None,
+            webhook_rates: None,
+            proxies: Arc::default(),
         }
     }
 
     /// The same with other limits.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, where links in answers begin with this address, which ends with `/`.
+    pub fn with_public_url(self, url: Url) -> Self {
+        Self { public_url: Some(Arc::new(url)), ..self }
+    }
+
+    /// The same with limits on how often one address may call, told apart by what these proxies say of it.
+    pub fn with_rate_limits(self, rates: RateLimits, proxies: Vec<Network>) -> Self {
+        let (api_rates, webhook_rates) = (rates.api().map(Arc::new), rates.webhooks().map(Arc::new));
+        Self { api_rates, webhook_rates, proxies: proxies.into(), ..self }
+    }
+
+    /// The whole address of a path below this service, as far as the settings know it.
+    fn address_of(&self, path: &str) -> String {
+        match &self.public_url {
+            Some(url) => format!("{}{}", url.as_str(), path.trim_start_matches('/')),
+            None => path.to_owned(),
+        }
+    }
+
+    fn is_over_tls(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
     fn of(request: &HttpRequest) -> &Self {

@@ -35,7 +35,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn base() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("One of the settings' api_tokens"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "One of the settings' api_tokens. The word beside an operation is the role that it needs: `read`, `operate` or \
+         `admin`; each may do what the ones before it may.",
+    ));
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("api_token", SecurityScheme::Http(bearer.build()));
     description

@@ -12,7 +12,7 @@ use super::fabrics;
 use super::input::{JsonBody, NoParameters, Query, reason};
 use super::problem::Problem;
 use super::time::rfc3339;
-use super::token::ApiToken;
+use super::token::{Admin, ApiToken, Operator};
 
 /// Why to pause.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -82,16 +82,17 @@ impl PauseView {
         (status = 200, description = "The pause that holds", body = PausedView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/pause")]
 pub(super) async fn pause_fabric(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     body: JsonBody<PauseRequest>,
@@ -111,14 +112,15 @@ pub(super) async fn pause_fabric(
         (status = 200, description = "What still holds: a pause of everything, or null", body = PausedView, example = json!({"paused": null})),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/resume")]
 pub(super) async fn resume_fabric(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     state: web::Data<HttpState>,
@@ -139,15 +141,16 @@ pub(super) async fn resume_fabric(
         })),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/pause")]
 pub(super) async fn pause_everything(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     body: JsonBody<PauseRequest>,
     state: web::Data<HttpState>,
@@ -164,13 +167,14 @@ pub(super) async fn pause_everything(
         (status = 200, description = "Nothing stops everything any more", body = PausedView, example = json!({"paused": null})),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/resume")]
 pub(super) async fn resume_everything(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {

@@ -141,7 +141,7 @@ enum RunOutcomeWord {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/runs")]
 pub(super) async fn list_runs(
@@ -174,7 +174,7 @@ pub(super) async fn list_runs(
         (status = 404, description = "There is no such run, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/runs/{id}")]
 pub(super) async fn show_run(

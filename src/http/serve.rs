@@ -14,7 +14,7 @@ use utoipa_actix_web::AppExt;
 
 use super::openapi::{openapi, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access};
+use super::{HttpState, access, conditional};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub fn app(
     >,
 > {
     let known = web::Data::new(KnownPaths::new());
+    let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
         .app_data(known)
@@ -45,7 +46,9 @@ pub fn app(
         .configure(routes)
         .into_app()
         .default_service(web::to(no_route))
-        .wrap(access::security_headers())
+        .wrap(from_fn(conditional::reads))
+        .wrap(from_fn(access::limit))
+        .wrap(headers)
         .wrap(from_fn(access::log))
 }
 

@@ -149,7 +149,7 @@ async fn receive_push(
 
 async fn accept(state: &HttpState, accept: Accept) -> Result<HttpResponse, Problem> {
     let accepted = state.accept(&accept).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(state, &accepted)))
 }
 
 async fn ignore(state: &HttpState, sender: &str, subject: String, reason: String) -> Result<HttpResponse, Problem> {

@@ -14,6 +14,8 @@ mod fabrics;
 mod large;
 mod pausing;
 mod runs;
+mod surface;
+mod tokens;
 
 async fn service() -> Service {
     Service::start(Model::CustomObjects).await
