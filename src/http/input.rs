@@ -69,7 +69,8 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+/// A whole body, or what is wrong with it.
+pub(super) async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {

@@ -22,6 +22,7 @@ mod pausing;
 mod peer;
 mod problem;
 mod rates;
+mod repeating;
 mod report;
 mod route;
 mod routing;

@@ -2,7 +2,10 @@
 
 use actix_web::App;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, ResponseBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -30,7 +33,53 @@ struct Description;
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1
+    let mut description = App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1;
+    for (path, item) in &mut description.paths.paths {
+        if let Some(read) = item.get.as_mut().filter(|_| path.starts_with("/api/")) {
+            describe_read(read);
+        }
+        if let Some(write) = &mut item.post {
+            if path.starts_with("/api/") {
+                describe_write(write);
+            }
+            add_problem(write, "429", "The caller's address calls too often; see Retry-After");
+        }
+    }
+    description
+}
+
+/// What every read of the API takes and answers.
+fn describe_read(read: &mut Operation) {
+    add_header(read, "If-None-Match", "The `ETag` of an answer that the caller has already");
+    let unchanged = Response::new("Nothing has changed since the answer with this `ETag`");
+    read.responses.responses.entry("304".to_owned()).or_insert(unchanged.into());
+    add_problem(read, "429", "The caller's address calls too often; see Retry-After");
+}
+
+/// What every write of the API takes and answers.
+fn describe_write(write: &mut Operation) {
+    let key = "Names the request, so that it can be repeated when its answer was lost: for a day a request with the same \
+               key is answered as the first was (`Idempotency-Replayed: true`), and carried out once";
+    add_header(write, "Idempotency-Key", key);
+    add_problem(write, "409", "A request with this Idempotency-Key is being carried out");
+    add_problem(write, "422", "The Idempotency-Key was used for another request");
+}
+
+fn add_header(operation: &mut Operation, name: &str, description: &str) {
+    let header = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()));
+    operation.parameters.get_or_insert_default().push(header.build().into());
+}
+
+/// Adds the answer, unless the operation describes one of its own.
+fn add_problem(operation: &mut Operation, status: &str, description: &str) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
 }
 
 fn base() -> utoipa::openapi::OpenApi {

@@ -14,7 +14,7 @@ use utoipa_actix_web::AppExt;
 
 use super::openapi::{openapi, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access, conditional};
+use super::{HttpState, access, conditional, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,6 +46,7 @@ pub fn app(
         .configure(routes)
         .into_app()
         .default_service(web::to(no_route))
+        .wrap(from_fn(repeating::writes))
         .wrap(from_fn(conditional::reads))
         .wrap(from_fn(access::limit))
         .wrap(headers)

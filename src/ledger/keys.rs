@@ -35,6 +35,7 @@
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
 //! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
 //! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one

@@ -23,6 +23,7 @@ mod entry;
 mod error;
 mod keys;
 mod memory;
+mod once;
 mod options;
 mod pause;
 mod query;
@@ -50,6 +51,7 @@ use options::millis;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
 
 /// A handle to the ledger; clones share connections.

@@ -12,6 +12,7 @@ pub(super) struct Scripts {
     pub(super) settle: Script,
     pub(super) cancel: Script,
     pub(super) letters: Script,
+    pub(super) once: Script,
     pub(super) pause: Script,
     pub(super) turn: Script,
 }
@@ -32,6 +33,7 @@ impl Scripts {
             settle: fenced(include_str!("scripts/settle.lua")),
             cancel: plain(include_str!("scripts/cancel.lua")),
             letters: plain(include_str!("scripts/letters.lua")),
+            once: plain(include_str!("scripts/once.lua")),
             pause: plain(include_str!("scripts/pause.lua")),
             turn: plain(include_str!("scripts/turn.lua")),
         }

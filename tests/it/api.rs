@@ -13,6 +13,7 @@ mod dead_letters;
 mod fabrics;
 mod large;
 mod pausing;
+mod repeating;
 mod runs;
 mod surface;
 mod tokens;
