@@ -25,7 +25,7 @@ use super::{dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
         (name = "fabrics", description = "How each fabric stands"),
         (name = "dead letters", description = "What was given up, and what a person does about it"),
         (name = "service", description = "The service as a whole"),
-        (name = "deliveries", description = "What came in and led to no job"),
+        (name = "deliveries", description = "What came in, and what it led to"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
     )
 )]
@@ -118,7 +118,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(dead::discard_dead_letters)
         .service(dead::replay_dead_letter)
         .service(dead::discard_dead_letter)
-        .service(deliveries::list_ignored)
+        .service(deliveries::list_deliveries)
         .service(health::healthz)
         .service(health::readyz);
 }

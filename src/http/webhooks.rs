@@ -27,7 +27,7 @@ pub struct NoWork {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum NoWorkStatus {
-    /// Authentic, but not about anything that is kept equal; noted in `GET /api/v1/deliveries/ignored`.
+    /// Authentic, but not about anything that is kept equal; noted in `GET /api/v1/deliveries`.
     Ignored,
     /// GitHub's greeting.
     Pong,

@@ -34,7 +34,8 @@
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
-//! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `deliveries` | stream | `at`, and `origin` (JSON) and `job` (and `duplicate`), or `ignored` (JSON) | accept, ignore | beyond the newest 10,000 |
+//! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
@@ -47,6 +48,8 @@ use super::Error;
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;
+/// Deliveries in the log of all.
+pub(super) const MOST_DELIVERIES: usize = 10_000;
 /// Deliveries in the log of ignored ones.
 pub(super) const MOST_IGNORED: usize = 1_000;
 

@@ -17,6 +17,7 @@ mod claim;
 mod connect;
 mod control;
 mod dead;
+mod deliveries;
 mod durability;
 mod embedded;
 mod entry;
@@ -146,6 +147,8 @@ impl Ledger {
             "keep_jobs": retention.most_jobs,
             "keep_runs": retention.most_runs,
             "deletion_window": millis(*deletion_window),
+            "deliveries": keys::MOST_DELIVERIES,
+            "ignored": keys::MOST_IGNORED,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

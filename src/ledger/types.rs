@@ -82,6 +82,44 @@ pub struct Ignored {
     pub reason: String,
 }
 
+/// One authentic delivery of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its place in the log; later ones are greater.
+    pub id: String,
+    pub at: Millis,
+    pub what: Delivered,
+}
+
+/// What a delivery led to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivered {
+    /// A job, or for a repeated delivery the first one's.
+    Accepted {
+        origin: Origin,
+        job: JobId,
+        duplicate: bool,
+    },
+    Ignored(Ignored),
+}
+
+/// Which deliveries to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub ignored_only: bool,
+    /// The last delivery of the page before.
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+/// A page of deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryPage {
+    pub deliveries: Vec<Delivery>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
 /// A frozen batch with the right to work on it.
 #[derive(Debug, Clone)]
 pub struct Claim {

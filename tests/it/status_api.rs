@@ -369,7 +369,7 @@ async fn ignored_deliveries_are_listed_newest_first() {
         Captured::number(number).send(&service).await.ignored();
     }
 
-    let shown = service.read("/api/v1/deliveries/ignored?limit=1").await;
+    let shown = service.read("/api/v1/deliveries?outcome=ignored&limit=1").await;
 
     let deliveries = shown.body["deliveries"].as_array().unwrap();
     assert_eq!(deliveries.len(), 1);
@@ -377,7 +377,28 @@ async fn ignored_deliveries_are_listed_newest_first() {
         (&deliveries[0]["sender"], &deliveries[0]["subject"]),
         (&json!("netbox"), &json!("netbox_hedgehog.vpc#6"))
     );
-    service.read("/api/v1/deliveries/ignored?limit=1001").await.is_problem(400, "bad_query");
+    let next = shown.text("next");
+    let rest = service.read(&format!("/api/v1/deliveries?outcome=ignored&cursor={next}")).await;
+    assert_eq!((rest.body["deliveries"].as_array().unwrap().len(), &rest.body["next"]), (1, &Value::Null));
+    for query in ["limit=501", "outcome=accepted", "cursor=yesterday"] {
+        service.read(&format!("/api/v1/deliveries?{query}")).await.is_problem(400, "bad_query");
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_with_what_they_led_to() {
+    let service = service().await;
+    let job = Captured::number(30).send(&service).await.job();
+    Captured::number(1).send(&service).await.ignored();
+    Captured::number(30).send(&service).await.job();
+
+    let shown = service.read("/api/v1/deliveries").await.body;
+
+    let outcomes: Vec<_> =
+        shown["deliveries"].as_array().unwrap().iter().map(|each| (&each["outcome"], &each["job_id"])).collect();
+    let job = json!(job);
+    assert_eq!(outcomes, [(&json!("duplicate"), &job), (&json!("ignored"), &Value::Null), (&json!("accepted"), &job)]);
+    assert_eq!(shown["deliveries"][0]["subject"], "netbox_custom_objects.table2model#1 updated");
 }
 
 #[tokio::test]

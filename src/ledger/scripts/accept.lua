@@ -1,16 +1,18 @@
 -- Records one delivery or request: its job and its changes, or that it was there already.
--- ARGV: settings, key of the dedupe text or '', 1 when a job that failed may be repeated, randomness (12 digits), origin,
---       urgency (debounced, at_once or insistent); then for each change: fabric, target, slot, event, cascade, user, the rest of the change.
+-- ARGV: settings, key of the dedupe text or '', whose delivery it is (netbox, github or '' for none), randomness
+--       (12 digits), origin, urgency (debounced, at_once or insistent); then for each change: fabric, target, slot, event, cascade, user, the rest of the change.
 -- Answers { job, 1 when a duplicate }.
-local dedupe, repeatable, random, origin, urgency = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6]
+local dedupe, sender, random, origin, urgency = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local CHANGES, WIDTH = 7, 7
 
 if dedupe ~= '' then
   local first = redis.call('GET', P .. 'delivery:' .. dedupe)
   local state = first and redis.call('HGET', P .. 'job:' .. first, 'state')
-  local over = repeatable and (state == 'failed' or state == 'dead' or state == 'cancelled')
+  -- GitHub's "redeliver" is for what failed.
+  local over = sender == 'github' and (state == 'failed' or state == 'dead' or state == 'cancelled')
   if state and not over then
     redis.call('HINCRBY', P .. 'job:' .. first, 'duplicates', 1)
+    log_delivery('deliveries', S.deliveries, 'origin', origin, 'job', first, 'duplicate', 1)
     return { first, 1 }
   end
 end
@@ -77,5 +79,6 @@ for fabric, target in pairs(parts) do
   end
 end
 for target in pairs(targets) do reschedule(target) end
+if sender ~= '' then log_delivery('deliveries', S.deliveries, 'origin', origin, 'job', job) end
 if dedupe ~= '' then redis.call('SET', P .. 'delivery:' .. dedupe, job, 'PX', S.delivery) end
 return { job, 0 }

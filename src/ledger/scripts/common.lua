@@ -10,6 +10,10 @@ local function members(zset, with_scores)
   return redis.call('ZRANGE', P .. zset, 0, -1)
 end
 
+local function log_delivery(log, most, ...)
+  redis.call('XADD', P .. log, 'MAXLEN', most, '*', 'at', string.format('%.0f', now), ...)
+end
+
 -- Jobs -------------------------------------------------------------------------------------------------------------
 
 -- A job is as unfinished as its most unfinished part, then as bad as its worst.

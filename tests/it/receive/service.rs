@@ -15,7 +15,7 @@ use fgd_sync::domain::policy::{Fabric, Policy};
 use fgd_sync::domain::report::{Counts, FabricReport};
 use fgd_sync::domain::role::Role;
 use fgd_sync::http::{HttpState, Limits, NetBoxSender, RepositorySender, Routing, Token, Tokens, serve};
-use fgd_sync::ledger::types::{Claim, PartOutcome, Settlement};
+use fgd_sync::ledger::types::{Claim, Delivered, DeliveryFilter, Ignored, PartOutcome, Settlement};
 use fgd_sync::webhook::netbox::Model;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -133,6 +133,17 @@ impl Service {
         let request = request.header("X-GitHub-Event", event).header("X-GitHub-Delivery", delivery);
         let request = request.header("Content-Type", "application/json").body(body);
         Answer::of(request.send().await.expect("answered")).await
+    }
+
+    /// Deliveries that led to no job, newest first.
+    pub async fn ignored(&self) -> Vec<Ignored> {
+        let filter = DeliveryFilter { ignored_only: true, limit: 1_000, ..DeliveryFilter::default() };
+        let page = self.test.ledger.deliveries(&filter).await.expect("Redis answers");
+        let ignored = page.deliveries.into_iter().map(|delivery| match delivery.what {
+            Delivered::Ignored(ignored) => ignored,
+            accepted @ Delivered::Accepted { .. } => panic!("{accepted:?} is among the ignored"),
+        });
+        ignored.collect()
     }
 
     /// Takes everything that is pending, by fabric, and settles it.
