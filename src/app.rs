@@ -298,6 +298,7 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
         .map(|(name, netbox)| {
             Ok(NetBoxSender {
                 name: name.clone(),
+                url: netbox.url.to_string(),
                 secrets: secrets(&netbox.webhook_secrets)?,
                 model: match netbox.model {
                     ObjectModel::CustomObjects => webhook::netbox::Model::CustomObjects,

@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, Re
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
+use super::{connections, dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use super::{dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
         (name = "jobs", description = "What became of every accepted delivery and request"),
         (name = "runs", description = "Each turn of a worker on a repository's branch"),
         (name = "fabrics", description = "How each fabric stands"),
+        (name = "connections", description = "The servers on both sides"),
         (name = "dead letters", description = "What was given up, and what a person does about it"),
         (name = "service", description = "The service as a whole"),
         (name = "deliveries", description = "What came in, and what it led to"),
@@ -119,6 +120,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(dead::replay_dead_letter)
         .service(dead::discard_dead_letter)
         .service(deliveries::list_deliveries)
+        .service(connections::list_repositories)
+        .service(connections::list_netboxes)
         .service(health::healthz)
         .service(health::readyz);
 }

@@ -37,6 +37,7 @@
 //! | `deliveries` | stream | `at`, and `origin` (JSON) and `job` (and `duplicate`), or `ignored` (JSON) | accept, ignore | beyond the newest 10,000 |
 //! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
+//! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
 //! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one

@@ -22,6 +22,7 @@ mod durability;
 mod embedded;
 mod entry;
 mod error;
+mod health;
 mod keys;
 mod memory;
 mod once;

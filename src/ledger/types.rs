@@ -9,7 +9,7 @@ use crate::domain::change::Change;
 use crate::domain::fate::{DocumentId, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::{FabricName, JobId, Oid, RunId, Target};
+use crate::domain::names::{FabricName, JobId, NetBoxName, Oid, RepoName, RunId, Target};
 use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
@@ -460,6 +460,24 @@ pub struct RunPage {
     pub runs: Vec<Run>,
     /// Pass as `after` for the next page; `None` at the end.
     pub next: Option<RunId>,
+}
+
+/// A server on one of both sides, by its name in the settings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server {
+    Repository(RepoName),
+    NetBox(NetBoxName),
+}
+
+/// How a server answered when it was last asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub ok: bool,
+    /// Since when it is so.
+    pub since: Millis,
+    pub checked: Millis,
+    pub last_ok: Option<Millis>,
+    pub error: Option<JobError>,
 }
 
 /// What came of a person's wish to change a job.

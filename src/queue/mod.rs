@@ -3,6 +3,7 @@
 //! The ledger is the queue: due times, leases, retries and dead letters are its. What is here holds a lease while the
 //! work goes on, and turns a panic into a settled failure.
 
+mod health;
 pub mod schedules;
 mod workers;
 
@@ -28,7 +29,9 @@ pub trait Work: Send + Sync + 'static {
 
 impl Work for Runner {
     async fn run(&self, claim: Claim) -> Settlement {
-        self.carry(&claim).await
+        let settlement = self.carry(&claim).await;
+        health::note_run(self, &claim, &settlement).await;
+        settlement
     }
 }
 

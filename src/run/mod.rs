@@ -63,6 +63,11 @@ impl Runner {
         Ok(head)
     }
 
+    /// Whether a NetBox is there and takes our token.
+    pub async fn check_netbox(&self, name: &NetBoxName) -> Result<(), Failure> {
+        Ok(self.netbox(name)?.status().await.map(drop)?)
+    }
+
     fn repository(&self, target: &Target) -> Result<&Arc<dyn Repository>, Failure> {
         self.repositories.get(&target.repo).ok_or_else(|| Failure::not_configured("repository", target.repo.as_str()))
     }

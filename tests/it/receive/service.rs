@@ -272,8 +272,12 @@ pub fn fabric(name: &str, branch: &str, netbox: &str) -> Fabric {
 /// Two fabrics of the NetBox `lab` on `main`, one of the NetBox `second` on `prod`.
 pub fn routing(model: Model) -> Routing {
     let secrets = |texts: &[&str]| texts.iter().map(|text| SecretString::from(*text)).collect();
-    let netbox =
-        |name: &str, texts: &[&str]| NetBoxSender { name: NetBoxName::new(name), secrets: secrets(texts), model };
+    let netbox = |name: &str, texts: &[&str]| NetBoxSender {
+        name: NetBoxName::new(name),
+        url: format!("https://{name}.netbox.example.com/"),
+        secrets: secrets(texts),
+        model,
+    };
     let repository = |name: &str, full_name: Option<&str>, url: &str, secret: &str| RepositorySender {
         name: RepoName::new(name),
         full_name: full_name.map(str::to_owned),
