@@ -340,7 +340,8 @@ pub(super) async fn adopt_fabric(
     Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
-async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {
+/// Records what a person asks of a fabric, to be done at once.
+pub(super) async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {
     let changes = vec![(fabric.name.clone(), fabric.target.clone(), change)];
     let accept = Accept { origin: Origin::Request { what }, dedupe: None, changes, at_once: true };
     Ok(state.accept(&accept).await?)

@@ -3,13 +3,14 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `pausing`, `dead`, `deliveries`, `connections` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `bulk`, `pausing`, `dead`, `deliveries`, `connections` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
 
 mod access;
 mod answers;
+mod bulk;
 mod conditional;
 mod connections;
 mod dead;

@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, Re
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{connections, dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
+use super::{bulk, connections, dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -110,6 +110,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::sync_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(bulk::act_on_many)
         .service(pausing::pause_fabric)
         .service(pausing::resume_fabric)
         .service(pausing::pause_everything)

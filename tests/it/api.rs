@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::receive::service::{Answer, Service, TOKEN, done};
 
+mod bulk;
 mod connections;
 mod dead_letters;
 mod fabrics;
