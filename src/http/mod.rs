@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `bulk`, `pausing`, `dead`, `deliveries`, `connections` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
@@ -15,6 +15,7 @@ mod conditional;
 mod connections;
 mod dead;
 mod deliveries;
+mod events;
 mod fabrics;
 mod health;
 mod input;
@@ -38,7 +39,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
 use crate::domain::names::{NetBoxName, RepoName};
@@ -70,6 +71,10 @@ pub struct HttpState {
     webhook_rates: Option<Arc<Buckets>>,
     /// Whose word about the caller's address is believed.
     proxies: Arc<[Network]>,
+    /// One permit for each connection that is told what changes.
+    listeners: Arc<Semaphore>,
+    /// Ends the answers that have no end of their own.
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 /// Largest webhook bodies in bytes.
@@ -102,6 +107,8 @@ impl HttpState {
             api_rates: None,
             webhook_rates: None,
             proxies: Arc::default(),
+            listeners: Arc::new(Semaphore::new(events::MOST_LISTENERS)),
+            stopping: Arc::new(watch::Sender::new(false)),
         }
     }
 

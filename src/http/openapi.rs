@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, Re
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{bulk, connections, dead, deliveries, fabrics, health, jobs, pausing, runs, webhooks};
+use super::{bulk, connections, dead, deliveries, events, fabrics, health, jobs, pausing, runs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,7 @@ use super::{bulk, connections, dead, deliveries, fabrics, health, jobs, pausing,
         (name = "connections", description = "The servers on both sides"),
         (name = "dead letters", description = "What was given up, and what a person does about it"),
         (name = "service", description = "The service as a whole"),
+        (name = "events", description = "What changes, as it changes"),
         (name = "deliveries", description = "What came in, and what it led to"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
     )
@@ -36,7 +37,8 @@ struct Description;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut description = App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1;
     for (path, item) in &mut description.paths.paths {
-        if let Some(read) = item.get.as_mut().filter(|_| path.starts_with("/api/")) {
+        // Events have no end, and so no digest.
+        if let Some(read) = item.get.as_mut().filter(|_| path.starts_with("/api/") && path != "/api/v1/events") {
             describe_read(read);
         }
         if let Some(write) = &mut item.post {
@@ -120,6 +122,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(dead::discard_dead_letters)
         .service(dead::replay_dead_letter)
         .service(dead::discard_dead_letter)
+        .service(events::listen)
         .service(deliveries::list_deliveries)
         .service(connections::list_repositories)
         .service(connections::list_netboxes)

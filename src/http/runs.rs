@@ -88,7 +88,7 @@ pub(super) struct RunView {
 #[derive(Debug, Serialize, ToSchema)]
 struct RunPartView {
     fabric: String,
-    outcome: RunOutcomeWord,
+    outcome: RunOutcome,
     attempt: u32,
     /// How many changes it looked at.
     changes: u64,
@@ -104,27 +104,6 @@ struct RunPartView {
     /// What it did in full; only in the answer about one run, null when it did not come through.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Option<ReportView>>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum RunOutcomeWord {
-    Running,
-    Succeeded,
-    /// Done, but at least one object or document needs a person.
-    Held,
-    /// Failed in passing: tried again after a back-off.
-    Transient,
-    /// Told to come back at a known time.
-    Wait,
-    /// A person, or a new input, must change something first.
-    Stalled,
-    /// Given back untouched.
-    Returned,
-    /// Failed for the last time: a dead letter.
-    Dead,
-    /// Its worker ended without a result.
-    Lost,
 }
 
 /// Lists runs, newest first
@@ -232,7 +211,7 @@ impl RunPartView {
     fn of(part: RunPart, report: Option<Option<ReportView>>) -> Self {
         Self {
             fabric: part.fabric.to_string(),
-            outcome: part.outcome.into(),
+            outcome: part.outcome,
             attempt: part.attempt,
             changes: part.changes,
             jobs: part.jobs.iter().map(ToString::to_string).collect(),
@@ -242,22 +221,6 @@ impl RunPartView {
             counts: part.counts,
             error: part.error.map(ErrorView::from),
             report,
-        }
-    }
-}
-
-impl From<RunOutcome> for RunOutcomeWord {
-    fn from(outcome: RunOutcome) -> Self {
-        match outcome {
-            RunOutcome::Running => Self::Running,
-            RunOutcome::Succeeded => Self::Succeeded,
-            RunOutcome::Held => Self::Held,
-            RunOutcome::Transient => Self::Transient,
-            RunOutcome::Wait => Self::Wait,
-            RunOutcome::Stalled => Self::Stalled,
-            RunOutcome::Returned => Self::Returned,
-            RunOutcome::Dead => Self::Dead,
-            RunOutcome::Lost => Self::Lost,
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn app(
 
 /// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let stopping = state.stopping.clone();
     let server = HttpServer::new(move || app(state.clone()))
         .workers(THREADS)
         .max_connections(CONNECTIONS)
@@ -67,6 +68,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
     tokio::select! {
         ended = &mut server => ended,
         () = shutdown => {
+            stopping.send_replace(true);
             let (ended, ()) = tokio::join!(server, handle.stop(true));
             ended
         }

@@ -35,7 +35,8 @@ fn name(server: &Server) -> String {
     }
 }
 
-fn read_name(text: &str) -> Result<Server, Error> {
+/// A server as the scripts spell it.
+pub(super) fn read_name(text: &str) -> Result<Server, Error> {
     match text.split_once(':') {
         Some(("repository", name)) => Ok(Server::Repository(RepoName::new(name))),
         Some(("netbox", name)) => Ok(Server::NetBox(NetBoxName::new(name))),

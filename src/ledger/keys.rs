@@ -36,6 +36,7 @@
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
 //! | `deliveries` | stream | `at`, and `origin` (JSON) and `job` (and `duplicate`), or `ignored` (JSON) | accept, ignore | beyond the newest 10,000 |
 //! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
+//! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
@@ -49,6 +50,8 @@ use super::Error;
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;
+/// Events that a listener can come back to.
+pub(super) const MOST_EVENTS: usize = 20_000;
 /// Deliveries in the log of all.
 pub(super) const MOST_DELIVERIES: usize = 10_000;
 /// Deliveries in the log of ignored ones.

@@ -22,6 +22,7 @@ mod durability;
 mod embedded;
 mod entry;
 mod error;
+mod events;
 mod health;
 mod keys;
 mod memory;
@@ -148,6 +149,7 @@ impl Ledger {
             "keep_jobs": retention.most_jobs,
             "keep_runs": retention.most_runs,
             "deletion_window": millis(*deletion_window),
+            "events": keys::MOST_EVENTS,
             "deliveries": keys::MOST_DELIVERIES,
             "ignored": keys::MOST_IGNORED,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::change::Change;
 use crate::domain::fate::{DocumentId, Fate, Reason};
@@ -416,16 +417,18 @@ pub struct RunPart {
 }
 
 /// How a run ended for one fabric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
     Running,
     Succeeded,
+    /// Done, but at least one object or document needs a person.
     Held,
     /// Failed in passing: tried again after a back-off.
     Transient,
     /// Told to come back at a known time.
     Wait,
+    /// A person, or a new input, must change something first.
     Stalled,
     /// Given back untouched.
     Returned,
@@ -478,6 +481,65 @@ pub struct Health {
     pub checked: Millis,
     pub last_ok: Option<Millis>,
     pub error: Option<JobError>,
+}
+
+/// Something that changed, told by the script that changed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: EventId,
+    pub at: Millis,
+    pub what: Happening,
+}
+
+/// An event's place among all of them; later ones are greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    pub ms: u64,
+    pub seq: u64,
+}
+
+/// What changed. It names the thing; how it is now is for the reader to ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    Job {
+        job: JobId,
+        state: JobState,
+        fabrics: Vec<FabricName>,
+    },
+    Run {
+        run: RunId,
+        fabric: FabricName,
+        outcome: RunOutcome,
+        commit: Option<Oid>,
+    },
+    Fabric {
+        fabric: FabricName,
+        change: FabricChange,
+    },
+    /// Everything was paused or resumed.
+    Service {
+        change: FabricChange,
+    },
+    Server {
+        server: Server,
+        ok: bool,
+    },
+}
+
+/// Why a fabric may stand differently now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FabricChange {
+    /// A run on it ended.
+    Settled,
+    Paused,
+    Resumed,
+    /// It has one more dead letter.
+    Buried,
+    /// A dead letter is pending again.
+    Replayed,
+    /// A dead letter was given up for good.
+    Discarded,
 }
 
 /// What came of a person's wish to change a job.

@@ -12,6 +12,7 @@ use crate::receive::service::{Answer, Service, TOKEN, done};
 mod bulk;
 mod connections;
 mod dead_letters;
+mod events;
 mod fabrics;
 mod large;
 mod pausing;

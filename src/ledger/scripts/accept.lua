@@ -79,6 +79,7 @@ for fabric, target in pairs(parts) do
   end
 end
 for target in pairs(targets) do reschedule(target) end
+tell_job(job, 'queued', parts)
 if sender ~= '' then log_delivery('deliveries', S.deliveries, 'origin', origin, 'job', job) end
 if dedupe ~= '' then redis.call('SET', P .. 'delivery:' .. dedupe, job, 'PX', S.delivery) end
 return { job, 0 }

@@ -10,6 +10,18 @@ local function members(zset, with_scores)
   return redis.call('ZRANGE', P .. zset, 0, -1)
 end
 
+-- Tells whoever listens, in the same step that changes the state: what was told is so, and what is so was told.
+local function tell(kind, ...)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', S.events, '*', 'kind', kind, 'at', string.format('%.0f', now), ...)
+end
+
+local function tell_job(job, state, parts)
+  local fabrics = {}
+  for fabric in pairs(parts) do fabrics[#fabrics + 1] = fabric end
+  table.sort(fabrics)
+  tell('job', 'job', job, 'state', state, 'fabrics', cjson.encode(fabrics))
+end
+
 local function log_delivery(log, most, ...)
   redis.call('XADD', P .. log, 'MAXLEN', most, '*', 'at', string.format('%.0f', now), ...)
 end
@@ -59,6 +71,7 @@ local function set_part(job, fabric, patch)
   index_job('ZREM', job, read)
   read.state = state
   index_job('ZADD', job, read)
+  tell_job(job, state, read.parts)
   for _, kept in ipairs({ 'jobs:finished', 'jobs:dead' }) do
     if (state == 'dead') == (kept == 'jobs:dead') and RANK[state] <= RANK.dead then
       redis.call('ZADD', P .. kept, now, job)
@@ -155,6 +168,7 @@ local function set_run_part(run, fabric, patch)
   local part = there and cjson.decode(there) or {}
   for name, value in pairs(patch) do part[name] = value end
   redis.call('HSET', key, field, cjson.encode(part))
+  tell('run', 'run', run, 'fabric', fabric, 'outcome', part.outcome, 'commit', part.commit or '')
 end
 
 -- Due times --------------------------------------------------------------------------------------------------------
@@ -303,4 +317,5 @@ local function bury(fabric, target, fence, problem)
   end
   redis.call('HSET', key, 'attempts', 0, 'error', problem)
   drop_batch(fabric, target)
+  tell('fabric', 'fabric', fabric, 'change', 'buried')
 end

@@ -45,6 +45,7 @@ for _, letter in ipairs(letters) do
   if redis.call('EXISTS', dead_key('dead_letter', fence, fabric)) == 1 then
     jobs = jobs + (action == 'replay' and replay or discard)(fence, fabric)
     drop_letter(fence, fabric)
+    tell('fabric', 'fabric', fabric, 'change', action == 'replay' and 'replayed' or 'discarded')
     reschedule(redis.call('HGET', P .. 'fabric:' .. fabric, 'target'))
     ended = ended + 1
   end

@@ -65,6 +65,7 @@ local function settle_part(fabric, outcome, problem, after, report, real, commit
   end
   set_run_part(run, fabric, record)
   drop_batch(fabric, target)
+  tell('fabric', 'fabric', fabric, 'change', 'settled')
 end
 
 local batch_fabrics = P .. 'batch_fabrics:' .. target

@@ -13,9 +13,8 @@ async fn each_role_may_do_what_the_description_says_and_no_more() {
     let roles = [("read", READ_TOKEN), ("operate", OPERATE_TOKEN), ("admin", TOKEN)];
     let mut refused = 0;
 
-    for (path, methods) in
-        description["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/api/"))
-    {
+    let of_the_api = |path: &str| path.starts_with("/api/") && path != "/api/v1/events";
+    for (path, methods) in description["paths"].as_object().unwrap().iter().filter(|(path, _)| of_the_api(path)) {
         // Things that are not there: what is asked here is only who may.
         let concrete = path.replace("{name}", "none").replace("{id}", "none").replace("{job}", "none");
         for (method, operation) in methods.as_object().unwrap() {

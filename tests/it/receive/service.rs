@@ -224,13 +224,13 @@ impl Answer {
 }
 
 /// Never follows a redirect: there must be none.
-fn client() -> Client {
+pub fn client() -> Client {
     // Fails when another test of this process was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client")
 }
 
-fn tokens() -> Tokens {
+pub fn tokens() -> Tokens {
     let token = |name, text: &str, role| Token::of_text(name, &SecretString::from(text), role);
     let expired = Token { expires: Some(SystemTime::UNIX_EPOCH), ..token("eve", EXPIRED_TOKEN, Role::Admin) };
     let later = SystemTime::now() + Duration::from_secs(3_600);
