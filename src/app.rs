@@ -18,6 +18,7 @@ use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::netbox;
 use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
+use crate::queue::metrics::WorkMetrics;
 use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
 use crate::repo::git::{self, Credentials, GitRepository};
@@ -38,6 +39,7 @@ pub struct App {
     runner: Arc<Runner>,
     state: HttpState,
     wake: Arc<Notify>,
+    metrics: Arc<WorkMetrics>,
     listener: TcpListener,
 }
 
@@ -89,13 +91,14 @@ impl App {
             fabrics: settings.fabrics.clone(),
             people: people(&settings),
         });
-        let wake = Arc::new(Notify::new());
+        let (wake, metrics) = (Arc::new(Notify::new()), Arc::new(WorkMetrics::default()));
         let config::RateLimits { api_per_second, refused_webhooks_per_minute } = settings.rate_limits;
         let rates = RateLimits { api_per_second, refused_webhooks_per_minute };
         let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone())
             .with_public_url(settings.public_url.clone())
-            .with_rate_limits(rates, settings.trusted_proxies.clone());
-        Ok(Self { settings, ledger, runner, state, wake, listener })
+            .with_rate_limits(rates, settings.trusted_proxies.clone())
+            .with_work_metrics(metrics.clone());
+        Ok(Self { settings, ledger, runner, state, wake, metrics, listener })
     }
 
     /// Where it listens; tells the port when the settings left the choice to the system.
@@ -115,7 +118,7 @@ impl App {
 
     /// Receives, works and keeps the schedules until `shutdown`; then finishes or returns what it holds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, ledger, runner, state, wake, listener } = self;
+        let Self { settings, ledger, runner, state, wake, metrics, listener } = self;
         let (stop, stopping) = watch::channel(false);
         let stopped = || {
             let mut stopping = stopping.clone();
@@ -129,6 +132,7 @@ impl App {
             concurrency: settings.workers.get(),
             name: format!("{}-{}", address, std::process::id()),
             grace: GRACE,
+            metrics,
         };
         let periods =
             Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };

@@ -35,19 +35,21 @@ pub(super) async fn log<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
     let id = request_id(request.headers());
-    let (method, path) = (request.method().to_string(), request.path().to_owned());
-    let trusted = &HttpState::of(request.request()).proxies;
-    let peer = peer::address(request.peer_addr().map(|address| address.ip()), request.headers(), trusted);
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let state = HttpState::shared(request.request()).clone();
+    let peer = peer::address(request.peer_addr().map(|address| address.ip()), request.headers(), &state.proxies);
     request.extensions_mut().insert(Peer(peer));
     let span = tracing::info_span!("request", request.id = %id);
     let answer = next.call(request).instrument(span.clone()).await.map(ServiceResponse::map_into_boxed_body);
-    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (status, bytes, token) = match &answer {
-        Ok(response) => (response.status(), bytes_of(response), token_of(response)),
-        Err(error) => (error.as_response_error().status_code(), 0, None),
+    let took = begun.elapsed();
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (status, bytes, token, route) = match &answer {
+        Ok(response) => (response.status(), bytes_of(response), token_of(response), response.request().match_pattern()),
+        Err(error) => (error.as_response_error().status_code(), 0, None, None),
     };
+    state.requests.count(&method, route, status.as_u16(), took);
     span.in_scope(|| {
-        tracing::info!(method, path, status = status.as_u16(), duration_ms, bytes, %peer, token, "answered a request");
+        tracing::info!(%method, path, status = status.as_u16(), duration_ms, bytes, %peer, token, "answered a request");
     });
     let mut response = answer?;
     // The id is one that a header can carry.
@@ -79,12 +81,12 @@ fn request_id(headers: &HeaderMap) -> String {
 
 /// Lets callers wait who call too often.
 ///
-/// A delivery that is accepted costs nothing: NetBox does not send one again. Health is always told.
+/// A delivery that is accepted costs nothing: NetBox does not send one again. Health and numbers are always told.
 pub(super) async fn limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let state = HttpState::of(request.request()).clone();
+    let state = HttpState::shared(request.request()).clone();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let (Some(peer), Some((buckets, cost))) = (peer, limits_of(&state, request.path())) else {
         return Ok(next.call(request).await?.map_into_boxed_body());
@@ -114,7 +116,7 @@ fn limits_of<'s>(state: &'s HttpState, path: &str) -> Option<(&'s Buckets, f64)>
     if path.starts_with("/webhooks/") {
         return state.webhook_rates.as_deref().map(|buckets| (buckets, 0.0));
     }
-    if matches!(path, "/healthz" | "/readyz") {
+    if matches!(path, "/healthz" | "/readyz" | "/metrics") {
         return None;
     }
     state.api_rates.as_deref().map(|buckets| (buckets, 1.0))

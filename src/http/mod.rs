@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
 //! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
@@ -16,10 +17,12 @@ mod connections;
 mod dead;
 mod deliveries;
 mod events;
+mod exposition;
 mod fabrics;
 mod health;
 mod input;
 mod jobs;
+mod metrics;
 mod openapi;
 mod pausing;
 mod peer;
@@ -39,15 +42,17 @@ mod webhooks;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use url::Url;
 
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::network::Network;
 use crate::ledger::types::{Accept, Accepted};
 use crate::ledger::{self, Ledger};
+use crate::queue::metrics::WorkMetrics;
 use crate::webhook::signature::Keyring;
 
+use metrics::RequestMetrics;
 use rates::Buckets;
 
 pub use openapi::openapi;
@@ -75,6 +80,9 @@ pub struct HttpState {
     listeners: Arc<Semaphore>,
     /// Ends the answers that have no end of their own.
     stopping: Arc<watch::Sender<bool>>,
+    requests: Arc<RequestMetrics>,
+    work: Arc<WorkMetrics>,
+    scrape: Arc<Mutex<()>>,
 }
 
 /// Largest webhook bodies in bytes.
@@ -109,6 +117,9 @@ impl HttpState {
             proxies: Arc::default(),
             listeners: Arc::new(Semaphore::new(events::MOST_LISTENERS)),
             stopping: Arc::new(watch::Sender::new(false)),
+            requests: Arc::default(),
+            work: Arc::default(),
+            scrape: Arc::default(),
         }
     }
 
@@ -128,6 +139,11 @@ impl HttpState {
         Self { api_rates, webhook_rates, proxies: proxies.into(), ..self }
     }
 
+    /// The same, telling also what these workers count.
+    pub fn with_work_metrics(self, work: Arc<WorkMetrics>) -> Self {
+        Self { work, ..self }
+    }
+
     /// The whole address of a path below this service, as far as the settings know it.
     fn address_of(&self, path: &str) -> String {
         match &self.public_url {
@@ -141,6 +157,11 @@ impl HttpState {
     }
 
     fn of(request: &HttpRequest) -> &Self {
+        Self::shared(request)
+    }
+
+    /// To be kept while a request is waited for: cloning it is cheaper than cloning the state.
+    fn shared(request: &HttpRequest) -> &web::Data<Self> {
         request.app_data::<web::Data<Self>>().expect("`app` puts the state into every app it makes")
     }
 

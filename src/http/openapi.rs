@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, Re
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{bulk, connections, dead, deliveries, events, fabrics, health, jobs, pausing, runs, webhooks};
+use super::{bulk, connections, dead, deliveries, events, fabrics, health, jobs, metrics, pausing, runs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -127,5 +127,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(connections::list_repositories)
         .service(connections::list_netboxes)
         .service(health::healthz)
-        .service(health::readyz);
+        .service(health::readyz)
+        .service(metrics::metrics);
 }

@@ -37,7 +37,7 @@ pub(super) async fn writes<B: MessageBody + 'static>(
     let (Some(key), true, Ok(caller)) = (request.headers().get(&KEY).cloned(), is_write, caller) else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let state = HttpState::of(request.request()).clone();
+    let state = HttpState::shared(request.request()).clone();
     let repeatable = match read(&mut request, &key, &caller.name).await {
         Ok(repeatable) => repeatable,
         Err(problem) => return Ok(request.into_response(problem.error_response())),

@@ -26,6 +26,7 @@ mod events;
 mod health;
 mod keys;
 mod memory;
+mod numbers;
 mod once;
 mod options;
 mod pause;

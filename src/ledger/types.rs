@@ -15,7 +15,7 @@ use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
@@ -438,6 +438,23 @@ pub enum RunOutcome {
     Lost,
 }
 
+impl RunOutcome {
+    /// The word, as the API and the ledger spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Held => "held",
+            Self::Transient => "transient",
+            Self::Wait => "wait",
+            Self::Stalled => "stalled",
+            Self::Returned => "returned",
+            Self::Dead => "dead",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// The kinds of `Origin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -446,6 +463,18 @@ pub enum AskedBy {
     GithubDelivery,
     Request,
     Schedule,
+}
+
+impl AskedBy {
+    /// The word, as the ledger spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NetboxDelivery => "netbox_delivery",
+            Self::GithubDelivery => "github_delivery",
+            Self::Request => "request",
+            Self::Schedule => "schedule",
+        }
+    }
 }
 
 /// Which runs to list, newest first.
@@ -463,6 +492,32 @@ pub struct RunPage {
     pub runs: Vec<Run>,
     /// Pass as `after` for the next page; `None` at the end.
     pub next: Option<RunId>,
+}
+
+/// The ledger in numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LedgerNumbers {
+    /// By the ledger's clock.
+    pub now: Millis,
+    /// Jobs by the word of their state.
+    pub jobs: BTreeMap<&'static str, u64>,
+    /// Targets that wait for a worker now.
+    pub due_targets: u64,
+    /// How long the first of them has waited.
+    pub most_overdue: Duration,
+    /// Targets with something pending or at work.
+    pub scheduled_targets: u64,
+    pub dead_letters: u64,
+    /// Of the targets at work.
+    pub leases: Vec<Lease>,
+}
+
+/// A target at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    pub target: Target,
+    /// Since it was claimed.
+    pub age: Duration,
 }
 
 /// A server on one of both sides, by its name in the settings.

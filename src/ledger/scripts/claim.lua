@@ -136,7 +136,7 @@ end
 
 local fence = redis.call('HINCRBY', P .. 'meta', 'fence', 1)
 redis.call('HSET', target_key, 'batch', 1, 'fence', fence, 'worker', worker, 'run', run, 'because', because,
-  'lease_until', now + S.lease)
+  'claimed', now, 'lease_until', now + S.lease)
 redis.call('ZADD', P .. 'due', now + S.lease, target)
 
 redis.call('HSET', P .. 'run:' .. run, 'target', target, 'worker', worker, 'because', because, 'started', now)
