@@ -12,15 +12,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, ObjectModel, Settings};
+use crate::config::{self, ObjectModel, Settings, TokenSecret};
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
-use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
+use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::netbox;
 use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
+use crate::queue::metrics::WorkMetrics;
 use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
 use crate::repo;
@@ -40,6 +41,7 @@ pub struct App {
     runner: Arc<Runner>,
     state: HttpState,
     wake: Arc<Notify>,
+    metrics: Arc<WorkMetrics>,
     listener: TcpListener,
 }
 
@@ -95,9 +97,14 @@ impl App {
             fabrics: settings.fabrics.clone(),
             people: people(&settings),
         });
-        let wake = Arc::new(Notify::new());
-        let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone());
-        Ok(Self { settings, ledger, runner, state, wake, listener })
+        let (wake, metrics) = (Arc::new(Notify::new()), Arc::new(WorkMetrics::default()));
+        let config::RateLimits { api_per_second, refused_webhooks_per_minute } = settings.rate_limits;
+        let rates = RateLimits { api_per_second, refused_webhooks_per_minute };
+        let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone())
+            .with_public_url(settings.public_url.clone())
+            .with_rate_limits(rates, settings.trusted_proxies.clone())
+            .with_work_metrics(metrics.clone());
+        Ok(Self { settings, ledger, runner, state, wake, metrics, listener })
     }
 
     /// Where it listens; tells the port when the settings left the choice to the system.
@@ -117,7 +124,7 @@ impl App {
 
     /// Receives, works and keeps the schedules until `shutdown`; then finishes or returns what it holds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, ledger, runner, state, wake, listener } = self;
+        let Self { settings, ledger, runner, state, wake, metrics, listener } = self;
         let (stop, stopping) = watch::channel(false);
         let stopped = || {
             let mut stopping = stopping.clone();
@@ -131,6 +138,7 @@ impl App {
             concurrency: settings.workers.get(),
             name: format!("{}-{}", address, std::process::id()),
             grace: GRACE,
+            metrics,
         };
         let periods =
             Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
@@ -307,6 +315,7 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
         .map(|(name, netbox)| {
             Ok(NetBoxSender {
                 name: name.clone(),
+                url: netbox.url.to_string(),
                 secrets: secrets(&netbox.webhook_secrets)?,
                 model: match netbox.model {
                     ObjectModel::CustomObjects => webhook::netbox::Model::CustomObjects,
@@ -331,6 +340,14 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
 }
 
 fn tokens(settings: &Settings) -> Result<Tokens, SecretError> {
-    let read = |token: &config::ApiToken| Ok((token.name.clone(), token.token.read()?));
+    let read = |token: &config::ApiToken| {
+        let known = match &token.secret {
+            TokenSecret::Text(source) => Token::of_text(&token.name, &source.read()?, token.role),
+            TokenSecret::Sha256(digest) => {
+                Token { name: token.name.clone(), digest: *digest, role: token.role, expires: None }
+            }
+        };
+        Ok(Token { expires: token.expires, ..known })
+    };
     Ok(Tokens::new(settings.api_tokens.iter().map(read).collect::<Result<Vec<_>, SecretError>>()?))
 }

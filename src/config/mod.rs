@@ -5,6 +5,7 @@
 //! it at once, each with the setting, its line and what to do. Secrets may stand in files; no message repeats one.
 
 mod branch;
+mod callers;
 mod checks;
 mod environment;
 mod fabrics;
@@ -26,7 +27,7 @@ pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
     Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
-    Redis, Repository, Retry, Schedule, Settings, Signing,
+    RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, TokenSecret,
 };
 
 use problem::Report;
@@ -84,7 +85,9 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     checks::netbox_secrets_are_distinct(&netboxes);
     checks::repositories_have_secrets(&repositories);
     let log = service::log(&root);
-    let api_tokens = service::api_tokens(&root);
+    let api_tokens = callers::api_tokens(&root);
+    let rate_limits = callers::rate_limits(&root);
+    let trusted_proxies = callers::trusted_proxies(&root);
     let debounce = service::debounce(&root);
     let workers = service::workers(&root);
     let lease = service::lease(&root);
@@ -99,6 +102,8 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         log,
         redis: redis?,
         api_tokens,
+        rate_limits,
+        trusted_proxies,
         debounce,
         workers,
         lease,

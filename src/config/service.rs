@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::remote;
-use super::secret::{self, Found, Names, TOKEN};
+use super::secret::{self, Found, Names};
 use super::section::{Refusal, Section, Setting};
-use super::settings::{ApiToken, Debounce, Log, LogFormat, Redis, Retry, Schedule};
+use super::settings::{Debounce, Log, LogFormat, Redis, Retry, Schedule};
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -142,52 +142,6 @@ fn redis_url(found: &Found<'_>, ca_file: Option<&Setting<'_>>) -> bool {
         found.setting.warn("sends the Redis password unencrypted over the network", "Use a rediss:// address.");
     }
     true
-}
-
-pub(super) fn api_tokens(root: &Section<'_>) -> Vec<ApiToken> {
-    let mut tokens: Vec<(ApiToken, SecretString)> = Vec::new();
-    let single = Names { text: "api_token", file: "api_token_file" };
-    if let Some(found) = secret::one(root, &single) {
-        add_token(&mut tokens, "default".to_owned(), found);
-    }
-    let items = root.get("api_tokens").map(|list| list.items()).unwrap_or_default();
-    let had_any = !items.is_empty() || !tokens.is_empty();
-    for section in items.iter().filter_map(Setting::section) {
-        let name = section.require("name", "Name it: logs show the name in place of the token.");
-        let found = secret::required(&section, &TOKEN, "Give the token, or the file that holds it.");
-        section.close();
-        if let (Some(name), Some(found)) = (name.and_then(|name| name.parse(token_name)), found) {
-            add_token(&mut tokens, name, found);
-        }
-    }
-    if !had_any {
-        root.warn_missing(
-            "api_tokens",
-            "no token is configured: the API answers everybody with 401",
-            "Add `- {name: …, token_file: …}`, or set FGD_API_TOKEN.",
-        );
-    }
-    tokens.into_iter().map(|(token, _)| token).collect()
-}
-
-fn token_name(text: &str) -> Result<String, Refusal> {
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err(Refusal::new("is not a name", "Write a short text."));
-    }
-    Ok(text.to_owned())
-}
-
-fn add_token(tokens: &mut Vec<(ApiToken, SecretString)>, name: String, found: Found<'_>) {
-    for (other, text) in tokens.iter() {
-        if other.name == name {
-            found.setting.refuse(format!("two tokens are named `{name}`"), "Give each its own name.");
-        }
-        if text.expose_secret() == found.now.expose_secret() {
-            let message = format!("`{name}` and `{}` are the same token", other.name);
-            found.setting.refuse(message, "Give each its own, so that logs can tell them apart.");
-        }
-    }
-    tokens.push((ApiToken { name, token: found.source }, found.now));
 }
 
 pub(super) fn debounce(root: &Section<'_>) -> Debounce {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
 
 use crate::domain::edit::Signature;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
+use crate::domain::network::Network;
 use crate::domain::policy::{Delivery, Fabric};
+use crate::domain::role::Role;
 use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
@@ -27,6 +29,9 @@ pub struct Settings {
     pub redis: Redis,
     /// Empty: the API answers everybody with 401.
     pub api_tokens: Vec<ApiToken>,
+    pub rate_limits: RateLimits,
+    /// Proxies whose X-Forwarded-For names the caller.
+    pub trusted_proxies: Vec<Network>,
     pub debounce: Debounce,
     pub workers: NonZeroUsize,
     /// Longest silence of a worker before another may take its target.
@@ -76,7 +81,26 @@ pub enum Redis {
 pub struct ApiToken {
     /// Shown in logs and audit entries in place of the token.
     pub name: String,
-    pub token: SecretSource,
+    pub secret: TokenSecret,
+    pub role: Role,
+    /// From then on it lets nobody in; `None` is never.
+    pub expires: Option<SystemTime>,
+}
+
+/// What a caller's token is compared with.
+#[derive(Debug, Clone)]
+pub enum TokenSecret {
+    Text(SecretSource),
+    /// The SHA-256 digest of the token, whose text is then known to nobody but its holder.
+    Sha256([u8; 32]),
+}
+
+/// How often one address may call before it has to wait; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    pub api_per_second: Option<NonZeroU32>,
+    /// Signed deliveries are never limited: NetBox would not send them again.
+    pub refused_webhooks_per_minute: Option<NonZeroU32>,
 }
 
 /// When pending changes of a target become a batch.

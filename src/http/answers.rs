@@ -4,19 +4,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::report::{FabricReport, JobState};
-use crate::ledger::types::{Accepted, Job, JobError, JobPart, Origin};
+use crate::ledger::types::{Accepted, Job, JobError, JobPart, Note, Origin};
 
+use super::HttpState;
 use super::report::ReportView;
 use super::time::rfc3339;
 
 /// Recorded; what becomes of it is at `status_url`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new",
+    "job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "https://sync.example.com/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new",
 }))]
 pub(super) struct AcceptedView {
     job_id: String,
-    /// Path of the job below this service's address.
+    /// Where the job is shown: a whole address when the settings have a `public_url`.
     status_url: String,
     delivery: DeliveryWord,
 }
@@ -30,9 +31,10 @@ pub(super) enum DeliveryWord {
 }
 
 impl AcceptedView {
-    pub(super) fn of(accepted: &Accepted) -> Self {
+    pub(super) fn of(state: &HttpState, accepted: &Accepted) -> Self {
         let delivery = if accepted.duplicate { DeliveryWord::Duplicate } else { DeliveryWord::New };
-        Self { job_id: accepted.job.to_string(), status_url: format!("/api/v1/jobs/{}", accepted.job), delivery }
+        let status_url = state.address_of(&format!("/api/v1/jobs/{}", accepted.job));
+        Self { job_id: accepted.job.to_string(), status_url, delivery }
     }
 }
 
@@ -47,6 +49,7 @@ impl AcceptedView {
     "parts": [{
         "fabric": "lab-fabric", "repository": "fabrics", "branch": "main", "state": "held", "attempts": 1,
         "run": "01KAJ3V2Q8H5J0B7D9F3G6K1MN", "next_try": null, "error": null,
+        "discarded": null,
         "report": {
             "run": "01KAJ3V2Q8H5J0B7D9F3G6K1MN", "closed_because": "quiet", "dry_run": false,
             "planned_on": "8f3c1d0b6a5e4f7982c1b0a9d8e7f6a5b4c3d2e1",
@@ -125,9 +128,19 @@ struct PartView {
     /// When it will be tried again: RFC 3339, UTC.
     next_try: Option<String>,
     error: Option<ErrorView>,
+    /// Who gave it up for good and why, for `failed`.
+    discarded: Option<NoteView>,
     /// What that run did; only in the answer about one job, and only while it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<ReportView>,
+}
+
+/// What a person said.
+#[derive(Debug, Serialize, ToSchema)]
+struct NoteView {
+    /// The name of the token.
+    by: String,
+    reason: Option<String>,
 }
 
 /// Why a job is not done.
@@ -178,6 +191,7 @@ impl PartView {
             run: part.run.map(|run| run.to_string()),
             next_try: part.next_try.map(rfc3339),
             error: part.error.map(ErrorView::from),
+            discarded: part.discarded.map(|Note { by, reason }| NoteView { by, reason }),
             report: report.map(ReportView::from),
         }
     }

@@ -1,73 +1,143 @@
-//! `/api/v1/deliveries`: what came in and led to no job.
+//! `/api/v1/deliveries`: what came in, and what it led to.
 
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ledger::types::{Delivered, Delivery, DeliveryFilter, Ignored, Origin};
+
 use super::HttpState;
-use super::input::{Query, limit};
+use super::input::{Query, bad_parameter, limit};
 use super::problem::Problem;
 use super::time::rfc3339;
 use super::token::ApiToken;
 
-/// As many as the ledger keeps, and as many as are shown when none is asked for.
-const MOST: usize = 1_000;
+/// Largest page, and the one when none is asked for.
+const MOST: usize = 500;
 const STANDARD: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IgnoredQuery {
+pub(super) struct DeliveriesQuery {
+    outcome: Option<String>,
+    cursor: Option<String>,
     limit: Option<String>,
 }
 
-/// Ignored deliveries, newest first.
+/// A page of deliveries, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "deliveries": [{
-        "received": "2026-11-21T04:49:16.560Z", "sender": "netbox", "subject": "netbox_hedgehog.vpc#6",
-        "reason": "nothing changed: its snapshots are equal",
-    }],
+    "deliveries": [
+        {"received": "2026-11-21T04:49:17.012Z", "outcome": "ignored", "sender": "netbox",
+            "subject": "netbox_hedgehog.vpc#6", "reason": "nothing changed: its snapshots are equal", "job_id": null},
+        {"received": "2026-11-21T04:49:16.560Z", "outcome": "accepted", "sender": "netbox",
+            "subject": "netbox_hedgehog.vpc#6", "reason": null, "job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD"},
+    ],
+    "next": null,
 }))]
-pub(super) struct IgnoredListView {
-    deliveries: Vec<IgnoredView>,
+pub(super) struct DeliveriesView {
+    deliveries: Vec<DeliveryView>,
+    /// Pass as `cursor` for the next page; null at the end.
+    next: Option<String>,
 }
 
-/// An authentic delivery that is not ours.
+/// An authentic delivery.
 #[derive(Debug, Serialize, ToSchema)]
-struct IgnoredView {
+pub(super) struct DeliveryView {
     /// RFC 3339, UTC.
     received: String,
+    outcome: DeliveryOutcome,
     /// `netbox` or `github`.
-    sender: String,
-    /// What it was about: object type and id, or repository and ref.
+    sender: &'static str,
+    /// What it was about: object type and id, or repository and branch or ref.
     subject: String,
-    reason: String,
+    /// Why it was ignored.
+    reason: Option<String>,
+    /// The job that it led to; for a repeated delivery the first one's.
+    job_id: Option<String>,
 }
 
-/// Lists the newest deliveries that were authentic but not ours
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DeliveryOutcome {
+    Accepted,
+    /// It came before.
+    Duplicate,
+    /// Authentic, but not about anything that is kept equal.
+    Ignored,
+}
+
+/// Lists the newest authentic deliveries
 #[utoipa::path(
     tag = "deliveries",
-    params(("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "100 when not given")),
+    params(
+        ("outcome" = Option<String>, Query, description = "`ignored`: only those that led to no job"),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "Deliveries on a page; 100 when not given"),
+    ),
     responses(
-        (status = 200, description = "Newest first; the newest 1,000 are kept", body = IgnoredListView),
+        (status = 200, description = "Newest first; the newest 10,000 are kept, and the newest 1,000 ignored ones", body = DeliveriesView),
         (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
-#[get("/api/v1/deliveries/ignored")]
-pub(super) async fn list_ignored(
+#[get("/api/v1/deliveries")]
+pub(super) async fn list_deliveries(
     _token: ApiToken,
-    query: Query<IgnoredQuery>,
+    query: Query<DeliveriesQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let ignored = state.ledger.ignored(limit(query.0.limit.as_deref(), STANDARD, MOST)?).await?;
-    let view = |(at, ignored): (_, crate::ledger::types::Ignored)| IgnoredView {
-        received: rfc3339(at),
-        sender: ignored.sender,
-        subject: ignored.subject,
-        reason: ignored.reason,
+    let DeliveriesQuery { outcome, cursor, limit: size } = query.0;
+    let ignored_only = match outcome.as_deref() {
+        None => false,
+        Some("ignored") => true,
+        Some(_) => return Err(bad_parameter("outcome", "`ignored`")),
     };
-    Ok(HttpResponse::Ok().json(IgnoredListView { deliveries: ignored.into_iter().map(view).collect() }))
+    if cursor.as_deref().is_some_and(|cursor| !is_cursor(cursor)) {
+        return Err(bad_parameter("cursor", "the `next` of a page before"));
+    }
+    let filter = DeliveryFilter { ignored_only, after: cursor, limit: limit(size.as_deref(), STANDARD, MOST)? };
+    let page = state.ledger.deliveries(&filter).await?;
+    let deliveries = page.deliveries.into_iter().map(DeliveryView::from).collect();
+    Ok(HttpResponse::Ok().json(DeliveriesView { deliveries, next: page.next }))
+}
+
+/// Milliseconds and a number within them, as Redis names the entries of a log.
+fn is_cursor(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(ms, seq)| ms.parse::<u64>().is_ok() && seq.parse::<u64>().is_ok())
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        let received = rfc3339(delivery.at);
+        match delivery.what {
+            Delivered::Accepted { origin, job, duplicate } => {
+                let outcome = if duplicate { DeliveryOutcome::Duplicate } else { DeliveryOutcome::Accepted };
+                let (sender, subject) = about(origin);
+                Self { received, outcome, sender, subject, reason: None, job_id: Some(job.to_string()) }
+            }
+            Delivered::Ignored(Ignored { sender, subject, reason }) => {
+                let sender = if sender == "github" { "github" } else { "netbox" };
+                Self {
+                    received,
+                    outcome: DeliveryOutcome::Ignored,
+                    sender,
+                    subject,
+                    reason: Some(reason),
+                    job_id: None,
+                }
+            }
+        }
+    }
+}
+
+fn about(origin: Origin) -> (&'static str, String) {
+    match origin {
+        Origin::NetboxDelivery { object, event, .. } => ("netbox", format!("{object} {event}")),
+        Origin::GithubDelivery { repository, branch, .. } => ("github", format!("{repository} {branch}")),
+        // Neither is a delivery.
+        Origin::Request { what } | Origin::Schedule { what } => ("", what),
+    }
 }

@@ -9,27 +9,51 @@ use utoipa::ToSchema;
 use crate::domain::change::Change;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{Accept, Accepted, FabricStatus, Origin};
+use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
-use super::input::{JsonBody, NoParameters, Query};
+use super::input::{JsonBody, NoParameters, Query, limit};
+use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
-use super::time::rfc3339;
-use super::token::ApiToken;
+use super::time::{millis, rfc3339};
+use super::token::{Admin, ApiToken, Operator};
 
-/// Every fabric of the settings, by name.
+/// Largest page, and the one when none is asked for.
+const MOST: usize = 500;
+const STANDARD: usize = 100;
+/// Held objects that one answer lists.
+const MOST_HELD: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FabricsQuery {
+    repository: Option<String>,
+    netbox: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// A page of fabrics, by name.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
+    "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-        "netbox": "lab", "pending_changes": 0, "objects": 142, "held": 1, "guarded_deletions": 0,
-        "last_sync": "2026-11-21T04:49:07.120Z", "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "error": null,
+        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "guarded_deletions": 0,
+        "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
+        "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
+        "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
     }],
+    "next": null,
 }))]
 pub(super) struct FabricsView {
+    /// The pause of everything; null when there is none.
+    paused: Option<PauseView>,
     fabrics: Vec<FabricView>,
+    /// Pass as `cursor` for the next page; null at the end.
+    next: Option<String>,
 }
 
 /// How a fabric stands.
@@ -44,24 +68,38 @@ pub(super) struct FabricView {
     netbox: String,
     /// Changes that are recorded and not yet settled.
     pending_changes: u64,
+    /// When the oldest of them was accepted: RFC 3339, UTC.
+    pending_since: Option<String>,
     /// Objects that both sides have agreed on.
     objects: u64,
     /// Objects that wait for a person.
-    held: usize,
+    held: u64,
     /// Deletions that wait for `confirm-deletions`.
-    guarded_deletions: usize,
+    guarded_deletions: u64,
+    /// What was given up and waits for a replay or a discard.
+    dead_letters: u64,
     /// End of the last run that came through: RFC 3339, UTC.
     last_sync: Option<String>,
+    /// How long the oldest change of that run took, from its acceptance to the end, in milliseconds.
+    lag_ms: Option<u64>,
     /// The head that the last run dealt with.
     head: Option<String>,
+    /// The last commit that we made for it.
+    commit: Option<String>,
+    /// When that commit was settled: RFC 3339, UTC.
+    committed: Option<String>,
     /// Why the fabric is not being worked on.
     error: Option<ErrorView>,
+    /// What keeps it from being worked on by a person's wish: its own pause, else that of everything.
+    paused: Option<PauseView>,
 }
 
 /// A fabric's standing in a word; the first of these that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Standing {
+    /// A person has stopped the work on it; `paused` says who and why.
+    Paused,
     /// It cannot be worked on; `error` says why.
     Failing,
     /// Changes wait or are being worked on.
@@ -78,8 +116,10 @@ enum Standing {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-    "netbox": "lab", "pending_changes": 0, "objects": 142, "held": 1, "guarded_deletions": 0,
-    "last_sync": "2026-11-21T04:49:07.120Z", "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "error": null,
+    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "guarded_deletions": 0,
+    "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
+    "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
+    "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
     "held_objects": [{
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
@@ -89,6 +129,7 @@ enum Standing {
 pub(super) struct FabricDetailView {
     #[serde(flatten)]
     fabric: FabricView,
+    /// The first thousand.
     held_objects: Vec<HeldView>,
     /// What `confirm-deletions` would let go.
     guarded: Vec<KeyView>,
@@ -116,7 +157,7 @@ pub(super) struct SyncRequest {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "confirmed": [{"kind": "VPC", "namespace": "default", "name": "web"}],
-    "job": {"job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new"},
+    "job": {"job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "https://sync.example.com/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new"},
 }))]
 pub(super) struct ConfirmedView {
     confirmed: Vec<KeyView>,
@@ -127,26 +168,47 @@ pub(super) struct ConfirmedView {
 /// Lists the fabrics
 #[utoipa::path(
     tag = "fabrics",
+    params(
+        ("repository" = Option<String>, Query, description = "Only those in this repository of the settings"),
+        ("netbox" = Option<String>, Query, description = "Only those of this NetBox of the settings"),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "Fabrics on a page; 100 when not given"),
+    ),
     responses(
-        (status = 200, description = "Every fabric of the settings, by name", body = FabricsView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "A page of the settings' fabrics, by name", body = FabricsView),
+        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics")]
 pub(super) async fn list_fabrics(
     _token: ApiToken,
-    _query: Query<NoParameters>,
+    query: Query<FabricsQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fabrics = Vec::new();
-    for fabric in &state.routing.fabrics {
-        fabrics.push(FabricView::of(fabric, &state.ledger.fabric_status(&fabric.name).await?));
-    }
-    fabrics.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(HttpResponse::Ok().json(FabricsView { fabrics }))
+    let FabricsQuery { repository, netbox, cursor, limit: size } = query.0;
+    let size = limit(size.as_deref(), STANDARD, MOST)?;
+    let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+    let mut some = state.routing.fabrics.iter().filter(|fabric| {
+        fits(&repository, fabric.target.repo.as_str())
+            && fits(&netbox, fabric.netbox.as_str())
+            && cursor.as_deref().is_none_or(|after| fabric.name.as_str() > after)
+    });
+    let page: Vec<&Fabric> = some.by_ref().take(size).collect();
+    let next = page.last().filter(|_| some.next().is_some()).map(|fabric| fabric.name.to_string());
+    let pauses = state.ledger.pauses().await?;
+    let fabrics = views(&state, &page, &pauses).await?;
+    Ok(HttpResponse::Ok().json(FabricsView { paused: PauseView::of_everything(&pauses), fabrics, next }))
+}
+
+/// How fabrics stand now, in their order.
+async fn views(state: &HttpState, fabrics: &[&Fabric], pauses: &Pauses) -> Result<Vec<FabricView>, Problem> {
+    let asked: Vec<_> = fabrics.iter().map(|fabric| (&fabric.name, &fabric.target)).collect();
+    let standings = state.ledger.standings(&asked).await?;
+    let view = |(fabric, standing): (&&Fabric, &FabricStanding)| FabricView::of(fabric, standing, pauses);
+    Ok(fabrics.iter().zip(&standings).map(view).collect())
 }
 
 /// Shows one fabric, with what waits for a person
@@ -160,7 +222,7 @@ pub(super) async fn list_fabrics(
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics/{name}")]
 pub(super) async fn show_fabric(
@@ -171,11 +233,11 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
-    let view = FabricView::of(fabric, &status);
+    let fabric = views(&state, &[fabric], &state.ledger.pauses().await?).await?.into_iter().next();
     let held = status.held.into_iter().map(|(key, reason)| HeldView { key: key.into(), reason: reason.into() });
     Ok(HttpResponse::Ok().json(FabricDetailView {
-        fabric: view,
-        held_objects: held.collect(),
+        fabric: fabric.expect("one was asked for"),
+        held_objects: held.take(MOST_HELD).collect(),
         guarded: status.guarded.into_iter().map(KeyView::from).collect(),
         last_run: status.last_run.map(ReportView::from),
     }))
@@ -192,16 +254,17 @@ pub(super) async fn show_fabric(
         (status = 202, description = "The job that does it", body = AcceptedView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/sync")]
 pub(super) async fn sync_fabric(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     body: JsonBody<SyncRequest>,
@@ -210,7 +273,7 @@ pub(super) async fn sync_fabric(
     let fabric = find(&state, &name)?;
     let (what, change) = if body.0.dry_run { ("dry run", Change::DryRun) } else { ("sync", Change::Everything) };
     let accepted = ask(&state, fabric, format!("{what} by {}", token.name), change).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
 /// Lets the deletions go that the guard holds
@@ -224,14 +287,15 @@ pub(super) async fn sync_fabric(
         (status = 200, description = "No deletion was held", body = ConfirmedView, example = json!({"confirmed": [], "job": null})),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/fabrics/{name}/confirm-deletions")]
 pub(super) async fn confirm_deletions(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     state: web::Data<HttpState>,
@@ -244,7 +308,7 @@ pub(super) async fn confirm_deletions(
     let what = format!("{} deletions confirmed by {}", keys.len(), token.name);
     let accepted = ask(&state, fabric, what, Change::Everything).await?;
     let confirmed = keys.into_iter().map(KeyView::from).collect();
-    Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&accepted)) }))
+    Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&state, &accepted)) }))
 }
 
 /// Lets this service take over a directory that another one's marker claims
@@ -257,14 +321,15 @@ pub(super) async fn confirm_deletions(
         (status = 202, description = "The job that takes it over", body = AcceptedView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["admin"])),
 )]
 #[post("/api/v1/fabrics/{name}/adopt")]
 pub(super) async fn adopt_fabric(
-    token: ApiToken,
+    Admin(token): Admin,
     _query: Query<NoParameters>,
     name: web::Path<String>,
     state: web::Data<HttpState>,
@@ -272,16 +337,18 @@ pub(super) async fn adopt_fabric(
     let fabric = find(&state, &name)?;
     state.ledger.allow_adoption(&fabric.name).await?;
     let accepted = ask(&state, fabric, format!("adoption allowed by {}", token.name), Change::Everything).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
-async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {
+/// Records what a person asks of a fabric, to be done at once.
+pub(super) async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {
     let changes = vec![(fabric.name.clone(), fabric.target.clone(), change)];
     let accept = Accept { origin: Origin::Request { what }, dedupe: None, changes, at_once: true };
     Ok(state.accept(&accept).await?)
 }
 
-fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
+/// The fabric of the settings with this name.
+pub(super) fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
     state.routing.fabric(&FabricName::new(name)).ok_or_else(|| {
         let detail = format!("the settings have no fabric {name}");
         Problem::not_found("unknown_fabric", detail, "List the fabrics with GET /api/v1/fabrics.")
@@ -289,34 +356,44 @@ fn find<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
 }
 
 impl FabricView {
-    fn of(fabric: &Fabric, status: &FabricStatus) -> Self {
+    fn of(fabric: &Fabric, standing: &FabricStanding, pauses: &Pauses) -> Self {
+        let paused = PauseView::of_fabric(pauses, &fabric.name);
+        let (commit, committed) = standing.commit.clone().unzip();
         Self {
             name: fabric.name.to_string(),
-            standing: Standing::of(status),
+            standing: Standing::of(standing, paused.is_some()),
             repository: fabric.target.repo.to_string(),
             branch: fabric.target.branch.to_string(),
             directory: fabric.directory.to_string(),
             netbox: fabric.netbox.to_string(),
-            pending_changes: status.pending_changes,
-            objects: status.objects,
-            held: status.held.len(),
-            guarded_deletions: status.guarded.len(),
-            last_sync: status.last_sync.map(rfc3339),
-            head: status.head.clone().map(String::from),
-            error: status.error.clone().map(ErrorView::from),
+            pending_changes: standing.pending_changes,
+            pending_since: standing.oldest_pending.map(rfc3339),
+            objects: standing.objects,
+            held: standing.held,
+            guarded_deletions: standing.guarded,
+            dead_letters: standing.dead_letters,
+            last_sync: standing.last_sync.map(rfc3339),
+            lag_ms: standing.lag.map(millis),
+            head: standing.head.clone().map(String::from),
+            commit: commit.map(String::from),
+            committed: committed.map(rfc3339),
+            error: standing.error.clone().map(ErrorView::from),
+            paused,
         }
     }
 }
 
 impl Standing {
-    fn of(status: &FabricStatus) -> Self {
-        if status.error.is_some() {
+    fn of(standing: &FabricStanding, paused: bool) -> Self {
+        if paused {
+            Self::Paused
+        } else if standing.error.is_some() {
             Self::Failing
-        } else if status.pending_changes > 0 {
+        } else if standing.pending_changes > 0 {
             Self::Pending
-        } else if !status.held.is_empty() || !status.guarded.is_empty() {
+        } else if standing.held > 0 || standing.guarded > 0 {
             Self::Held
-        } else if status.last_sync.is_none() {
+        } else if standing.last_sync.is_none() {
             Self::NeverSynced
         } else {
             Self::InSync

@@ -69,7 +69,8 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+/// A whole body, or what is wrong with it.
+pub(super) async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
@@ -90,14 +91,35 @@ fn not_json() -> Problem {
     Problem::new(status, "not_json", "the body is not application/json", "Send `Content-Type: application/json`.")
 }
 
+/// Reads the id of a job or run; `None` for what cannot be one.
+pub(super) fn ulid(text: &str) -> Option<String> {
+    ulid::Ulid::from_string(text).ok().map(|id| id.to_string())
+}
+
 /// Reads a job's id; `None` for what cannot be one.
 pub(super) fn job_id(text: &str) -> Option<JobId> {
-    ulid::Ulid::from_string(text).ok().map(|id| JobId::new(id.to_string()))
+    ulid(text).map(JobId::new)
 }
 
 /// A bad value of one query parameter.
 pub(super) fn bad_parameter(name: &str, wants: &str) -> Problem {
     Problem::bad_request("bad_query", format!("the parameter `{name}` is not {wants}"), "Compare it with openapi.json.")
+}
+
+/// A field of the body that is missing or wrong.
+pub(super) fn bad_field(what: &str) -> Problem {
+    Problem::bad_request("bad_body", format!("the body is wrong: {what}"), "Compare the request with openapi.json.")
+}
+
+/// Longest reason that a person may give.
+const REASON: usize = 500;
+
+/// A reason that is kept and shown: bounded, without control characters.
+pub(super) fn reason(text: String) -> Result<String, Problem> {
+    if text.chars().count() > REASON || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(bad_field(&format!("`reason` has more than {REASON} characters, or a control character")));
+    }
+    Ok(text)
 }
 
 /// A page size from 1 to `most`; `standard` when not given.

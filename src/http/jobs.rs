@@ -14,7 +14,7 @@ use super::answers::{AcceptedView, JobView};
 use super::input::{NoParameters, Query, bad_parameter, job_id, limit};
 use super::problem::Problem;
 use super::time;
-use super::token::ApiToken;
+use super::token::{ApiToken, Operator};
 
 /// Largest page, and the one when none is asked for.
 const MOST: usize = 200;
@@ -62,7 +62,7 @@ fn read<T>(
         "created": "2026-11-21T04:49:03.395Z", "updated": "2026-11-21T04:49:03.395Z", "duplicates": 0,
         "progress": {"done": 0, "total": 1},
         "parts": [{"fabric": "lab-fabric", "repository": "fabrics", "branch": "main", "state": "queued",
-            "attempts": 0, "run": null, "next_try": null, "error": null}],
+            "attempts": 0, "run": null, "next_try": null, "error": null, "discarded": null}],
     }],
     "next": "01KAJ3V0M1W9T6N4ZC5X8R7QHD",
 }))]
@@ -88,7 +88,7 @@ pub(super) struct JobsView {
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/jobs")]
 pub(super) async fn list_jobs(
@@ -112,7 +112,7 @@ pub(super) async fn list_jobs(
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/jobs/{id}")]
 pub(super) async fn show_job(
@@ -142,15 +142,16 @@ pub(super) async fn show_job(
         (status = 200, description = "The job as it is now", body = JobView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/jobs/{id}/cancel")]
 pub(super) async fn cancel_job(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     id: web::Path<String>,
     state: web::Data<HttpState>,
@@ -172,38 +173,47 @@ pub(super) async fn cancel_job(
         (status = 202, description = "The same job, queued again", body = AcceptedView),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not dead", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/jobs/{id}/retry")]
 pub(super) async fn retry_job(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = known_form(&id)?;
+    Ok(HttpResponse::Accepted().json(replay(&state, &token, &id).await?))
+}
+
+/// Makes a job's dead letters pending again.
+pub(super) async fn replay(state: &HttpState, token: &ApiToken, id: &str) -> Result<AcceptedView, Problem> {
+    let id = known_form(id)?;
     let done = state.ledger.replay(&id).await?;
     let remedy = "Only dead jobs are tried again by hand; for the others ask for a sync of the fabric.";
     intervened(done, &id, "tried again", remedy)?;
     state.wake.notify_one();
     tracing::info!(job.id = %id, token = token.name, "a dead job is tried again");
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&Accepted { job: id, duplicate: false })))
+    Ok(AcceptedView::of(state, &Accepted { job: id, duplicate: false }))
 }
 
-async fn find(state: &HttpState, id: &str) -> Result<Job, Problem> {
+/// The job with this id.
+pub(super) async fn find(state: &HttpState, id: &str) -> Result<Job, Problem> {
     let id = known_form(id)?;
     state.ledger.job(&id).await?.ok_or_else(|| unknown(id.as_str()))
 }
 
-fn known_form(id: &str) -> Result<JobId, Problem> {
+/// The id, when it can be one.
+pub(super) fn known_form(id: &str) -> Result<JobId, Problem> {
     job_id(id).ok_or_else(|| unknown(id))
 }
 
-fn intervened(done: Intervention, id: &JobId, what: &str, remedy: &'static str) -> Result<(), Problem> {
+/// A problem when a person's wish was not done.
+pub(super) fn intervened(done: Intervention, id: &JobId, what: &str, remedy: &'static str) -> Result<(), Problem> {
     match done {
         Intervention::Done => Ok(()),
         Intervention::Unknown => Err(unknown(id.as_str())),

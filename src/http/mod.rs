@@ -3,24 +3,37 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `fabrics`, `conflicts`, `deliveries` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
 
 mod access;
 mod answers;
+mod bulk;
+mod conditional;
 mod conflicts;
+mod connections;
+mod dead;
 mod deliveries;
+mod events;
+mod exposition;
 mod fabrics;
 mod health;
 mod input;
 mod jobs;
+mod metrics;
 mod openapi;
+mod pausing;
+mod peer;
 mod problem;
+mod rates;
+mod repeating;
 mod report;
 mod route;
 mod routing;
+mod runs;
 mod serve;
 mod time;
 mod token;
@@ -30,17 +43,24 @@ mod webhooks;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use url::Url;
 
 use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::network::Network;
 use crate::ledger::types::{Accept, Accepted};
 use crate::ledger::{self, Ledger};
+use crate::queue::metrics::WorkMetrics;
 use crate::webhook::signature::Keyring;
 
+use metrics::RequestMetrics;
+use rates::Buckets;
+
 pub use openapi::openapi;
+pub use rates::RateLimits;
 pub use routing::{NetBoxSender, RepositorySender, Routing};
 pub use serve::{app, serve};
-pub use token::Tokens;
+pub use token::{Token, Tokens};
 
 /// All that the handlers use; clones share it.
 #[derive(Clone)]
@@ -52,6 +72,18 @@ pub struct HttpState {
     tokens: Arc<Tokens>,
     wake: Arc<Notify>,
     limits: Limits,
+    public_url: Option<Arc<Url>>,
+    api_rates: Option<Arc<Buckets>>,
+    webhook_rates: Option<Arc<Buckets>>,
+    /// Whose word about the caller's address is believed.
+    proxies: Arc<[Network]>,
+    /// One permit for each connection that is told what changes.
+    listeners: Arc<Semaphore>,
+    /// Ends the answers that have no end of their own.
+    stopping: Arc<watch::Sender<bool>>,
+    requests: Arc<RequestMetrics>,
+    work: Arc<WorkMetrics>,
+    scrape: Arc<Mutex<()>>,
 }
 
 /// Largest webhook bodies in bytes.
@@ -70,7 +102,8 @@ impl Default for Limits {
 
 impl HttpState {
     /// `wake` is notified whenever something was recorded, so that workers need not wait for their next look.
-    pub fn new(ledger: Ledger, routing: Routing, tokens: Tokens, wake: Arc<Notify>) -> Self {
+    pub fn new(ledger: Ledger, mut routing: Routing, tokens: Tokens, wake: Arc<Notify>) -> Self {
+        routing.fabrics.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             ledger,
             netbox_keys: Arc::new(routing.netbox_keys()),
@@ -79,6 +112,15 @@ impl HttpState {
             tokens: Arc::new(tokens),
             wake,
             limits: Limits::default(),
+            public_url: None,
+            api_rates: None,
+            webhook_rates: None,
+            proxies: Arc::default(),
+            listeners: Arc::new(Semaphore::new(events::MOST_LISTENERS)),
+            stopping: Arc::new(watch::Sender::new(false)),
+            requests: Arc::default(),
+            work: Arc::default(),
+            scrape: Arc::default(),
         }
     }
 
@@ -87,7 +129,40 @@ impl HttpState {
         Self { limits, ..self }
     }
 
+    /// The same, where links in answers begin with this address, which ends with `/`.
+    pub fn with_public_url(self, url: Url) -> Self {
+        Self { public_url: Some(Arc::new(url)), ..self }
+    }
+
+    /// The same with limits on how often one address may call, told apart by what these proxies say of it.
+    pub fn with_rate_limits(self, rates: RateLimits, proxies: Vec<Network>) -> Self {
+        let (api_rates, webhook_rates) = (rates.api().map(Arc::new), rates.webhooks().map(Arc::new));
+        Self { api_rates, webhook_rates, proxies: proxies.into(), ..self }
+    }
+
+    /// The same, telling also what these workers count.
+    pub fn with_work_metrics(self, work: Arc<WorkMetrics>) -> Self {
+        Self { work, ..self }
+    }
+
+    /// The whole address of a path below this service, as far as the settings know it.
+    fn address_of(&self, path: &str) -> String {
+        match &self.public_url {
+            Some(url) => format!("{}{}", url.as_str(), path.trim_start_matches('/')),
+            None => path.to_owned(),
+        }
+    }
+
+    fn is_over_tls(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
     fn of(request: &HttpRequest) -> &Self {
+        Self::shared(request)
+    }
+
+    /// To be kept while a request is waited for: cloning it is cheaper than cloning the state.
+    fn shared(request: &HttpRequest) -> &web::Data<Self> {
         request.app_data::<web::Data<Self>>().expect("`app` puts the state into every app it makes")
     }
 

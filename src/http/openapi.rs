@@ -2,11 +2,16 @@
 
 use actix_web::App;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, ResponseBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{conflicts, deliveries, fabrics, health, jobs, webhooks};
+use super::{
+    bulk, conflicts, connections, dead, deliveries, events, fabrics, health, jobs, metrics, pausing, runs, webhooks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,9 +23,14 @@ use super::{conflicts, deliveries, fabrics, health, jobs, webhooks};
     tags(
         (name = "webhooks", description = "Signed deliveries of NetBox and GitHub"),
         (name = "jobs", description = "What became of every accepted delivery and request"),
+        (name = "runs", description = "Each turn of a worker on a repository's branch"),
         (name = "fabrics", description = "How each fabric stands"),
         (name = "conflicts", description = "Objects on which both sides contradict each other"),
-        (name = "deliveries", description = "What came in and led to no job"),
+        (name = "connections", description = "The servers on both sides"),
+        (name = "dead letters", description = "What was given up, and what a person does about it"),
+        (name = "service", description = "The service as a whole"),
+        (name = "events", description = "What changes, as it changes"),
+        (name = "deliveries", description = "What came in, and what it led to"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
     )
 )]
@@ -28,12 +38,62 @@ struct Description;
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1
+    let mut description = App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1;
+    for (path, item) in &mut description.paths.paths {
+        // Events have no end, and so no digest.
+        if let Some(read) = item.get.as_mut().filter(|_| path.starts_with("/api/") && path != "/api/v1/events") {
+            describe_read(read);
+        }
+        if let Some(write) = &mut item.post {
+            if path.starts_with("/api/") {
+                describe_write(write);
+            }
+            add_problem(write, "429", "The caller's address calls too often; see Retry-After");
+        }
+    }
+    description
+}
+
+/// What every read of the API takes and answers.
+fn describe_read(read: &mut Operation) {
+    add_header(read, "If-None-Match", "The `ETag` of an answer that the caller has already");
+    let unchanged = Response::new("Nothing has changed since the answer with this `ETag`");
+    read.responses.responses.entry("304".to_owned()).or_insert(unchanged.into());
+    add_problem(read, "429", "The caller's address calls too often; see Retry-After");
+}
+
+/// What every write of the API takes and answers.
+fn describe_write(write: &mut Operation) {
+    let key = "Names the request, so that it can be repeated when its answer was lost: for a day a request with the same \
+               key is answered as the first was (`Idempotency-Replayed: true`), and carried out once";
+    add_header(write, "Idempotency-Key", key);
+    add_problem(write, "409", "A request with this Idempotency-Key is being carried out");
+    add_problem(write, "422", "The Idempotency-Key was used for another request");
+}
+
+fn add_header(operation: &mut Operation, name: &str, description: &str) {
+    let header = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()));
+    operation.parameters.get_or_insert_default().push(header.build().into());
+}
+
+/// Adds the answer, unless the operation describes one of its own.
+fn add_problem(operation: &mut Operation, status: &str, description: &str) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
 }
 
 fn base() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("One of the settings' api_tokens"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "One of the settings' api_tokens. The word beside an operation is the role that it needs: `read`, `operate` or \
+         `admin`; each may do what the ones before it may.",
+    ));
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("api_token", SecurityScheme::Http(bearer.build()));
     description
@@ -48,6 +108,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(jobs::show_job)
         .service(jobs::cancel_job)
         .service(jobs::retry_job)
+        .service(runs::list_runs)
+        .service(runs::show_run)
         .service(fabrics::list_fabrics)
         .service(fabrics::show_fabric)
         .service(fabrics::sync_fabric)
@@ -56,7 +118,21 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(conflicts::list_conflicts)
         .service(conflicts::show_conflict)
         .service(conflicts::resolve_conflict)
-        .service(deliveries::list_ignored)
+        .service(bulk::act_on_many)
+        .service(pausing::pause_fabric)
+        .service(pausing::resume_fabric)
+        .service(pausing::pause_everything)
+        .service(pausing::resume_everything)
+        .service(dead::list_dead_letters)
+        .service(dead::replay_dead_letters)
+        .service(dead::discard_dead_letters)
+        .service(dead::replay_dead_letter)
+        .service(dead::discard_dead_letter)
+        .service(events::listen)
+        .service(deliveries::list_deliveries)
+        .service(connections::list_repositories)
+        .service(connections::list_netboxes)
         .service(health::healthz)
-        .service(health::readyz);
+        .service(health::readyz)
+        .service(metrics::metrics);
 }

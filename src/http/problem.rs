@@ -39,7 +39,8 @@ pub struct Problem {
 /// A header that goes with a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Header {
-    RetryAfter,
+    /// In seconds.
+    RetryAfter(u32),
     Challenge(&'static str),
     /// The methods that a path has.
     Allow(&'static str),
@@ -97,7 +98,7 @@ impl From<ledger::Error> for Problem {
                 let detail = "Redis cannot be reached or is too slow, so nothing was recorded for certain";
                 let remedy = "Send the request again; if this lasts, look at Redis and GET /readyz.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail, remedy)
-                    .with_header(Header::RetryAfter)
+                    .with_header(Header::RetryAfter(RETRY_AFTER_SECONDS))
             }
             ledger::Error::LeaseLost { .. }
             | ledger::Error::Layout { .. }
@@ -122,7 +123,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self.header {
-            Some(Header::RetryAfter) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Some(Header::RetryAfter(seconds)) => response.insert_header((header::RETRY_AFTER, seconds)),
             Some(Header::Challenge(challenge)) => response.insert_header((header::WWW_AUTHENTICATE, challenge)),
             Some(Header::Allow(methods)) => response.insert_header((header::ALLOW, methods)),
             None => &mut response,

@@ -13,7 +13,7 @@ use crate::webhook::signature::Keyring;
 pub struct Routing {
     pub netboxes: Vec<NetBoxSender>,
     pub repositories: Vec<RepositorySender>,
-    /// Names are unique.
+    /// Names are unique; the state keeps them by name.
     pub fabrics: Vec<Fabric>,
 }
 
@@ -21,6 +21,8 @@ pub struct Routing {
 #[derive(Debug, Clone)]
 pub struct NetBoxSender {
     pub name: NetBoxName,
+    /// For people; without credentials.
+    pub url: String,
     /// All active ones; none of them may be another NetBox's, for a delivery is told apart by them alone.
     pub secrets: Vec<SecretString>,
     /// Only rows of this model are kept equal: both may be installed, and their ids mean different rows.

@@ -14,7 +14,7 @@ use utoipa_actix_web::AppExt;
 
 use super::openapi::{openapi, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access};
+use super::{HttpState, access, conditional, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub fn app(
     >,
 > {
     let known = web::Data::new(KnownPaths::new());
+    let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
         .app_data(known)
@@ -45,12 +46,16 @@ pub fn app(
         .configure(routes)
         .into_app()
         .default_service(web::to(no_route))
-        .wrap(access::security_headers())
+        .wrap(from_fn(repeating::writes))
+        .wrap(from_fn(conditional::reads))
+        .wrap(from_fn(access::limit))
+        .wrap(headers)
         .wrap(from_fn(access::log))
 }
 
 /// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let stopping = state.stopping.clone();
     let server = HttpServer::new(move || app(state.clone()))
         .workers(THREADS)
         .max_connections(CONNECTIONS)
@@ -63,6 +68,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
     tokio::select! {
         ended = &mut server => ended,
         () = shutdown => {
+            stopping.send_replace(true);
             let (ended, ()) = tokio::join!(server, handle.stop(true));
             ended
         }

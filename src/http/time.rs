@@ -12,6 +12,11 @@ pub(super) fn rfc3339(at: Millis) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.0.min(LAST))).to_string()
 }
 
+/// Whole milliseconds of a duration.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Reads RFC 3339 with any offset, or milliseconds since 1970.
 pub(super) fn parse(text: &str) -> Option<Millis> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {

@@ -1,52 +1,78 @@
-//! Bearer tokens of the API.
+//! Bearer tokens of the API, and what each lets its holder do.
 
 use std::future::{Ready, ready};
+use std::time::SystemTime;
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest};
-use hmac::digest::CtOutput;
-use hmac::{Hmac, KeyInit, Mac};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use hmac::digest::{CtOutput, Output};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
+
+use crate::domain::role::Role;
 
 use super::HttpState;
 use super::problem::{Header, Problem};
 
+/// One token that lets its holder in.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Shown in logs in place of the token.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub digest: [u8; 32],
+    pub role: Role,
+    /// From then on it lets nobody in.
+    pub expires: Option<SystemTime>,
+}
+
+impl Token {
+    /// A token by its text, without an end. An empty text lets nobody in.
+    pub fn of_text(name: &str, text: &SecretString, role: Role) -> Self {
+        Self { name: name.to_owned(), digest: Sha256::digest(text.expose_secret()).into(), role, expires: None }
+    }
+}
+
 /// The tokens that let callers in, as digests. Without any, nobody gets in.
 #[derive(Clone, Default)]
 pub struct Tokens {
-    tokens: Vec<(String, CtOutput<Hmac<Sha256>>)>,
+    tokens: Vec<(CtOutput<Sha256>, Token)>,
 }
 
 impl Tokens {
-    /// Takes tokens with the names that logs show for them. Empty ones let nobody in.
-    pub fn new(tokens: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        let tokens = tokens.into_iter().filter(|(_, token)| !token.expose_secret().is_empty());
-        Self { tokens: tokens.map(|(name, token)| (name, digest(token.expose_secret()))).collect() }
+    /// Takes the tokens of the settings.
+    pub fn new(tokens: impl IntoIterator<Item = Token>) -> Self {
+        Self { tokens: tokens.into_iter().map(|token| (CtOutput::new(token.digest.into()), token)).collect() }
     }
 
-    /// The name of a token. Digests are compared in constant time, and all of them.
-    fn name_of(&self, token: &str) -> Option<&str> {
-        let digest = digest(token);
-        let same = self.tokens.iter().filter(|(_, known)| *known == digest);
-        let names: Vec<&str> = same.map(|(name, _)| name.as_str()).collect();
-        names.first().copied()
+    /// The token with this text. Digests are compared in constant time, and all of them.
+    fn find(&self, text: &str) -> Option<&Token> {
+        if text.is_empty() {
+            return None;
+        }
+        let digest: Output<Sha256> = Sha256::digest(text);
+        let digest = CtOutput::<Sha256>::new(digest);
+        let same: Vec<&Token> =
+            self.tokens.iter().filter(|(known, _)| *known == digest).map(|(_, token)| token).collect();
+        same.first().copied()
     }
 }
 
-fn digest(token: &str) -> CtOutput<Hmac<Sha256>> {
-    let key = b"fgd-sync api token";
-    let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.chain_update(token).finalize()
-}
-
-/// Proof that the caller showed a good token.
+/// Proof that the caller showed a good token; enough to read.
 #[derive(Debug, Clone)]
 pub struct ApiToken {
     /// The token's name in the settings.
     pub name: String,
+    pub role: Role,
 }
+
+/// Proof that the caller's token lets it operate.
+pub struct Operator(pub ApiToken);
+
+/// Proof that the caller's token lets it do everything.
+pub struct Admin(pub ApiToken);
 
 impl FromRequest for ApiToken {
     type Error = Problem;
@@ -57,18 +83,64 @@ impl FromRequest for ApiToken {
     }
 }
 
-fn authenticate(request: &HttpRequest) -> Result<ApiToken, Problem> {
+impl FromRequest for Operator {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(with_role(request, Role::Operate).map(Self))
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(with_role(request, Role::Admin).map(Self))
+    }
+}
+
+fn with_role(request: &HttpRequest, needed: Role) -> Result<ApiToken, Problem> {
+    let token = authenticate(request)?;
+    if token.role >= needed {
+        return Ok(token);
+    }
+    let detail = format!("the token `{}` may {}, and this needs {}", token.name, token.role.as_str(), needed.as_str());
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "role_too_low",
+        detail,
+        "Use a token whose `role` in the settings allows it.",
+    ))
+}
+
+/// Who calls; the same however often it is asked in one request.
+pub(super) fn authenticate(request: &HttpRequest) -> Result<ApiToken, Problem> {
+    if let Some(known) = request.extensions().get::<ApiToken>() {
+        return Ok(known.clone());
+    }
+    let token = from_header(request)?;
+    request.extensions_mut().insert(token.clone());
+    Ok(token)
+}
+
+fn from_header(request: &HttpRequest) -> Result<ApiToken, Problem> {
     let state = HttpState::of(request);
     let Some(header) = request.headers().get(header::AUTHORIZATION) else {
         return Err(refused("missing_token", "the request has no Authorization header", "Bearer realm=\"fgd-sync\""));
     };
-    let token = header.to_str().ok().and_then(|text| text.split_once(' '));
-    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    let name = token.and_then(|token| state.tokens.name_of(token));
+    let text = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let text = text.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim());
     let challenge = "Bearer realm=\"fgd-sync\", error=\"invalid_token\"";
-    let name =
-        name.ok_or_else(|| refused("wrong_token", "the Authorization header holds no token of ours", challenge))?;
-    Ok(ApiToken { name: name.to_owned() })
+    let token = text.and_then(|text| state.tokens.find(text));
+    let token =
+        token.ok_or_else(|| refused("wrong_token", "the Authorization header holds no token of ours", challenge))?;
+    if token.expires.is_some_and(|end| end <= SystemTime::now()) {
+        let detail = format!("the token `{}` was good until its day in the settings, which is over", token.name);
+        return Err(refused("expired_token", &detail, challenge));
+    }
+    Ok(ApiToken { name: token.name.clone(), role: token.role })
 }
 
 fn refused(code: &'static str, detail: &str, challenge: &'static str) -> Problem {

@@ -96,7 +96,7 @@ impl<S: Signing> FromRequest for Verified<S> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let state = HttpState::of(request).clone();
+        let state = HttpState::shared(request).clone();
         let signature = S::signature(request.headers());
         let announced = header_text(request.headers(), header::CONTENT_LENGTH.as_str());
         let announced = announced.and_then(|text| text.parse().ok()).unwrap_or(0);

@@ -27,7 +27,7 @@ pub struct NoWork {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum NoWorkStatus {
-    /// Authentic, but not about anything that is kept equal; noted in `GET /api/v1/deliveries/ignored`.
+    /// Authentic, but not about anything that is kept equal; noted in `GET /api/v1/deliveries`.
     Ignored,
     /// GitHub's greeting.
     Pong,
@@ -149,7 +149,7 @@ async fn receive_push(
 
 async fn accept(state: &HttpState, accept: Accept) -> Result<HttpResponse, Problem> {
     let accepted = state.accept(&accept).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&accepted)))
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(state, &accepted)))
 }
 
 async fn ignore(state: &HttpState, sender: &str, subject: String, reason: String) -> Result<HttpResponse, Problem> {

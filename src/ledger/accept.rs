@@ -5,9 +5,8 @@ use ulid::Ulid;
 
 use super::connect::within_accept;
 use super::entry::Parts;
-use super::keys::MOST_IGNORED;
-use super::types::{Accept, Accepted, Ignored, Millis, Origin};
-use super::{Error, Ledger, json, parse};
+use super::types::{Accept, Accepted, Ignored, Origin};
+use super::{Error, Ledger, json};
 
 impl Ledger {
     /// Records a job and its changes, or finds the job of an equal delivery. Atomic.
@@ -17,10 +16,9 @@ impl Ledger {
     /// its "redeliver" button is for.
     pub async fn accept(&self, accept: &Accept) -> Result<Accepted, Error> {
         let dedupe = accept.dedupe.as_ref().map(|text| hex::encode(Sha256::digest(text)));
-        let repeatable = matches!(accept.origin, Origin::GithubDelivery { .. });
         let mut arguments = vec![
             dedupe.unwrap_or_default(),
-            u8::from(repeatable).to_string(),
+            sender(&accept.origin).to_owned(),
             Ulid::generate().to_string()[14..].to_owned(),
             json(&accept.origin),
             urgency(accept).to_owned(),
@@ -34,30 +32,21 @@ impl Ledger {
         self.0.recorder.record(arguments).await
     }
 
-    /// Notes an authentic delivery that is not ours, in a log of the newest thousand.
+    /// Notes an authentic delivery that is not ours, in the bounded logs of deliveries.
     pub async fn ignore(&self, ignored: &Ignored) -> Result<(), Error> {
         let mut call = self.call(&self.0.scripts.ignore);
-        call.arg(json(ignored)).arg(MOST_IGNORED);
+        call.arg(json(ignored));
         let mut connection = self.0.accepting.clone();
         within_accept(call.invoke_async(&mut connection), "note an ignored delivery").await
     }
+}
 
-    /// The ignored deliveries, newest first.
-    pub async fn ignored(&self, limit: usize) -> Result<Vec<(Millis, Ignored)>, Error> {
-        let key = self.keys().name("ignored");
-        let last = isize::try_from(limit.clamp(1, MOST_IGNORED)).unwrap_or(isize::MAX) - 1;
-        let lines: Vec<String> = redis::cmd("LRANGE")
-            .arg(&key)
-            .arg(0)
-            .arg(last)
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(Error::unavailable("list ignored deliveries"))?;
-        let read = |line: &String| {
-            let (time, ignored) = line.split_once(' ').ok_or_else(|| Error::corrupt(&key, "no time"))?;
-            Ok((parse(&key, time)?, parse(&key, ignored)?))
-        };
-        lines.iter().map(read).collect()
+/// Whose delivery it is; nothing for what is no delivery.
+fn sender(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::NetboxDelivery { .. } => "netbox",
+        Origin::GithubDelivery { .. } => "github",
+        Origin::Request { .. } | Origin::Schedule { .. } => "",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{FromRedisValue, Value};
+use redis::{FromRedisValue, ScriptInvocation, Value};
 use ulid::Ulid;
 
 use crate::domain::lease::LeaseProof;
@@ -10,6 +10,7 @@ use crate::domain::names::{FabricName, JobId, RunId};
 
 use super::entry::Entry;
 use super::options::millis;
+use super::pause::EVERYTHING;
 use super::types::{Claim, JobError, Part, PartOutcome, Settlement};
 use super::{Error, Ledger, json, parse_word};
 
@@ -59,16 +60,20 @@ impl Ledger {
         })
     }
 
-    /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work.
+    /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work, or all is paused.
     ///
     /// A target at work is due when its lease ends.
     pub async fn next_due(&self) -> Result<Option<Duration>, Error> {
-        let (time, due): ((u64, u64), Vec<(String, f64)>) = redis::pipe()
+        let (time, due, paused): ((u64, u64), Vec<(String, f64)>, bool) = redis::pipe()
             .cmd("TIME")
             .zrange_withscores(self.keys().name("due"), 0, 0)
+            .hexists(self.keys().name("paused"), EVERYTHING)
             .query_async(&mut self.connection().await?)
             .await
             .map_err(Error::unavailable("say what is due"))?;
+        if paused {
+            return Ok(None);
+        }
         // Whole milliseconds, as the scripts count.
         let now = Duration::from_millis(time.0 * 1_000 + time.1 / 1_000 + self.0.clock.shift_ms());
         Ok(due.first().map(|(_, at)| Duration::from_millis(*at as u64).saturating_sub(now)))
@@ -95,8 +100,8 @@ impl Ledger {
         call.arg(proof.target().to_string()).arg(proof.fence()).arg(run.as_str());
         call.arg(settlement.head.as_ref().map_or("", |head| head.as_str()));
         for (fabric, outcome) in &settlement.parts {
-            let (word, error, after, report, real) = outcome_texts(outcome);
-            call.arg(fabric.as_str()).arg(word).arg(error).arg(after).arg(report).arg(u8::from(real));
+            call.arg(fabric.as_str());
+            write_outcome(&mut call, outcome);
         }
         let settled: bool =
             call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("settle a run"))?;
@@ -109,17 +114,40 @@ impl Ledger {
     }
 }
 
-/// Outcome, error, milliseconds to wait, report, whether the report is of a real run.
-fn outcome_texts(outcome: &PartOutcome) -> (&'static str, String, u64, String, bool) {
-    match outcome {
-        PartOutcome::Done { report, held } => {
-            (if *held { "held" } else { "succeeded" }, String::new(), 0, json(report), !report.dry_run)
-        }
-        PartOutcome::Transient { error } => ("transient", json(error), 0, String::new(), false),
-        PartOutcome::WaitUntil { after, error } => ("wait", json(error), millis(*after), String::new(), false),
-        PartOutcome::Stalled { error } => ("stalled", json(error), 0, String::new(), false),
-        PartOutcome::Returned => ("returned", String::new(), 0, String::new(), false),
-    }
+/// What the settle script takes of one part, after its fabric.
+#[derive(Default)]
+struct OutcomeTexts {
+    word: &'static str,
+    error: String,
+    /// Milliseconds to wait.
+    after: u64,
+    report: String,
+    is_real: bool,
+    commit: String,
+    counts: String,
+}
+
+fn write_outcome(call: &mut ScriptInvocation<'_>, outcome: &PartOutcome) {
+    let texts = match outcome {
+        PartOutcome::Done { report, held } => OutcomeTexts {
+            word: if *held { "held" } else { "succeeded" },
+            report: json(report),
+            is_real: !report.dry_run,
+            commit: report.commit.clone().map(String::from).unwrap_or_default(),
+            counts: json(&report.counts),
+            ..OutcomeTexts::default()
+        },
+        PartOutcome::Transient { error } => failed("transient", error),
+        PartOutcome::WaitUntil { after, error } => OutcomeTexts { after: millis(*after), ..failed("wait", error) },
+        PartOutcome::Stalled { error } => failed("stalled", error),
+        PartOutcome::Returned => OutcomeTexts { word: "returned", ..OutcomeTexts::default() },
+    };
+    let OutcomeTexts { word, error, after, report, is_real, commit, counts } = texts;
+    call.arg(word).arg(error).arg(after).arg(report).arg(u8::from(is_real)).arg(commit).arg(counts);
+}
+
+fn failed(word: &'static str, error: &JobError) -> OutcomeTexts {
+    OutcomeTexts { word, error: json(error), ..OutcomeTexts::default() }
 }
 
 /// Changes come oldest first; those of one accept in their own order.

@@ -1,8 +1,6 @@
-//! What people and schedules do to the ledger: call off, replay, take turns.
+//! What people and schedules do to the ledger: call off, take turns.
 
 use std::time::Duration;
-
-use redis::Script;
 
 use crate::domain::names::JobId;
 
@@ -15,24 +13,11 @@ impl Ledger {
     ///
     /// Its changes are hints that it shares with other jobs: they stay pending, unless no other job of the fabric waits.
     pub async fn cancel(&self, id: &JobId) -> Result<Intervention, Error> {
-        self.intervene(&self.0.scripts.cancel, id, "cancel a job").await
-    }
-
-    /// Makes a dead job's changes pending again, due at once, with the other jobs that died in the same batch.
-    pub async fn replay(&self, id: &JobId) -> Result<Intervention, Error> {
-        self.intervene(&self.0.scripts.replay, id, "replay a job").await
-    }
-
-    async fn intervene(&self, script: &Script, id: &JobId, doing: &'static str) -> Result<Intervention, Error> {
-        let mut call = self.call(script);
+        let mut call = self.call(&self.0.scripts.cancel);
         call.arg(id.as_str());
         let answer: Option<(bool, String)> =
-            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable(doing))?;
-        Ok(match answer {
-            None => Intervention::Unknown,
-            Some((true, _)) => Intervention::Done,
-            Some((false, state)) => Intervention::NotNow(parse_word("job", &state)?),
-        })
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("cancel a job"))?;
+        intervention(answer)
     }
 
     /// True for the first caller in each period, over all replicas: who gets it does what the schedule says.
@@ -41,4 +26,13 @@ impl Ledger {
         call.arg(what).arg(millis(every));
         call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("take a turn"))
     }
+}
+
+/// From a script's answer: whether it was done, and the job's state.
+pub(super) fn intervention(answer: Option<(bool, String)>) -> Result<Intervention, Error> {
+    Ok(match answer {
+        None => Intervention::Unknown,
+        Some((true, _)) => Intervention::Done,
+        Some((false, state)) => Intervention::NotNow(parse_word("job", &state)?),
+    })
 }

@@ -10,19 +10,24 @@
 //! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
-//! | `jobs:finished` | zset, by time | jobs that the retention counts | settle, claim, cancel | with the job |
+//! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
 //! | `delivery:<sha256>` | string | the job of a dedupe text | accept | after 7 days |
-//! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, replay | when claimed |
+//! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, letters | when claimed |
 //! | `pending_order:<fabric>` | zset, by sequence | slots, oldest first | as above | when claimed |
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `adopt` | accept, claim, settle | never |
-//! | `target:<target>` | hash | `head`, `proposal` (JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `lease_until` | claim, renew, settle | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt` | accept, claim, settle | never |
+//! | `target:<target>` | hash | `head`, `proposal` (JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
-//! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | with the retention |
-//! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the retention |
+//! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | when ended, or with its jobs |
+//! | `dead_letter:<fence>:<fabric>` | hash | `target`, `died`, `attempts`, `run`, `error` (JSON), `code` of the error | settle, claim | as above |
+//! | `dead_letters`, `dead_letters:fabric:<fabric>`, `dead_letters:code:<code>`, `dead_letters:fabric_code:<code>:<fabric>` | zset, by name | `<fence>:<fabric>`, the fence in 14 digits | settle, claim | as above |
+//! | `paused` | hash | fabric, or the empty name for all -> time and note (JSON) | pause | when resumed |
+//! | `run:<run>` | hash | `target`, `worker`, `because`, `started`, `ended`, `head`, `part:<fabric>` (JSON) | claim, settle | with the retention |
+//! | `runs`, `runs:fabric:<fabric>` | zset, by time | runs | claim | with the run |
+//! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the run |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
@@ -32,7 +37,11 @@
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
-//! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `deliveries` | stream | `at`, and `origin` (JSON) and `job` (and `duplicate`), or `ignored` (JSON) | accept, ignore | beyond the newest 10,000 |
+//! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
+//! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |
+//! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
+//! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
@@ -45,6 +54,10 @@ use super::Error;
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;
+/// Events that a listener can come back to.
+pub(super) const MOST_EVENTS: usize = 20_000;
+/// Deliveries in the log of all.
+pub(super) const MOST_DELIVERIES: usize = 10_000;
 /// Deliveries in the log of ignored ones.
 pub(super) const MOST_IGNORED: usize = 1_000;
 

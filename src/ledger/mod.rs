@@ -18,17 +18,26 @@ mod claim;
 pub mod conflicts;
 mod connect;
 mod control;
+mod dead;
+mod deliveries;
 mod durability;
 mod embedded;
 mod entry;
 mod error;
+mod events;
+mod health;
 mod keys;
 mod memory;
+mod numbers;
+mod once;
 mod options;
+mod pause;
 mod proposals;
 mod query;
 mod recorder;
+mod runs;
 mod scripts;
+mod standing;
 pub mod types;
 
 use std::sync::Arc;
@@ -51,6 +60,7 @@ use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
 
 /// A handle to the ledger; clones share connections.
@@ -146,8 +156,12 @@ impl Ledger {
             "stalled_again": millis(retry.stalled_again),
             "jitter": jitter(),
             "keep_for": millis(retention.keep),
-            "keep_count": retention.most_jobs,
+            "keep_jobs": retention.most_jobs,
+            "keep_runs": retention.most_runs,
             "deletion_window": millis(*deletion_window),
+            "events": keys::MOST_EVENTS,
+            "deliveries": keys::MOST_DELIVERIES,
+            "ignored": keys::MOST_IGNORED,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

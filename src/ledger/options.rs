@@ -88,13 +88,15 @@ impl Default for Retry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub keep: Duration,
-    /// The newest so many finished jobs.
+    /// The newest so many finished jobs, and as many dead ones.
     pub most_jobs: u64,
+    /// The newest so many runs, with their reports: of these one may hold a thousand items.
+    pub most_runs: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(30 * 24 * 3_600), most_jobs: 100_000 }
+        Self { keep: Duration::from_secs(30 * 24 * 3_600), most_jobs: 100_000, most_runs: 10_000 }
     }
 }
 

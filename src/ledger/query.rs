@@ -117,6 +117,7 @@ struct RawPart {
     run: Option<RunId>,
     error: Option<String>,
     next: Option<f64>,
+    discarded: Option<String>,
 }
 
 fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
@@ -146,6 +147,7 @@ fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
 fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error> {
     let raw: RawPart = parse(key, text)?;
     let error: Option<JobError> = raw.error.map(|text| parse(key, &text)).transpose()?;
+    let discarded = raw.discarded.map(|text| parse(key, &text)).transpose()?;
     Ok(JobPart {
         fabric,
         target: read_target(&raw.target)?,
@@ -154,10 +156,11 @@ fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error
         run: raw.run,
         error,
         next_try: raw.next.map(|at| Millis(at as u64)),
+        discarded,
     })
 }
 
-fn read_target(text: &str) -> Result<Target, Error> {
+pub(super) fn read_target(text: &str) -> Result<Target, Error> {
     text.parse().map_err(|error| Error::corrupt("target", error))
 }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::change::Change;
 use crate::domain::conflict::{Documents, LostEdit, Resolution};
 use crate::domain::fate::{DocumentId, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::{FabricName, JobId, Oid, RunId, Target};
-use crate::domain::report::{ClosedBecause, FabricReport, JobState};
+use crate::domain::names::{FabricName, JobId, NetBoxName, Oid, RepoName, RunId, Target};
+use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
@@ -83,6 +84,44 @@ pub struct Ignored {
     /// What it was about, without content: object type and id, or repository and ref.
     pub subject: String,
     pub reason: String,
+}
+
+/// One authentic delivery of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its place in the log; later ones are greater.
+    pub id: String,
+    pub at: Millis,
+    pub what: Delivered,
+}
+
+/// What a delivery led to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivered {
+    /// A job, or for a repeated delivery the first one's.
+    Accepted {
+        origin: Origin,
+        job: JobId,
+        duplicate: bool,
+    },
+    Ignored(Ignored),
+}
+
+/// Which deliveries to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub ignored_only: bool,
+    /// The last delivery of the page before.
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+/// A page of deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryPage {
+    pub deliveries: Vec<Delivery>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// A frozen batch with the right to work on it.
@@ -213,6 +252,92 @@ pub struct JobPart {
     pub error: Option<JobError>,
     /// When it will be tried again, for `Waiting` and `Stalled`.
     pub next_try: Option<Millis>,
+    /// Who gave it up for good, for `Failed`.
+    pub discarded: Option<Note>,
+}
+
+/// What a person said when they did something that others will ask about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+/// A stop of the work, on one fabric or on all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub since: Millis,
+    pub note: Note,
+}
+
+/// What is paused now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pauses {
+    pub everything: Option<Pause>,
+    pub fabrics: BTreeMap<FabricName, Pause>,
+}
+
+/// Names a dead letter; later ones are greater.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LetterId {
+    /// The fence of the batch.
+    pub fence: u64,
+    pub fabric: FabricName,
+}
+
+/// One fabric's share of a batch that was given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    pub id: LetterId,
+    pub target: Target,
+    pub died: Millis,
+    pub attempts: u32,
+    /// The last run that tried; `None` when it never began one.
+    pub run: Option<RunId>,
+    pub error: JobError,
+    /// What it was to look at; a few of them.
+    pub changes: Vec<Change>,
+    pub all_changes: u64,
+    /// The jobs that asked for it, oldest first; a few of them, at least one.
+    pub jobs: Vec<JobId>,
+    pub all_jobs: u64,
+}
+
+/// Which dead letters to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct LetterFilter {
+    pub fabric: Option<FabricName>,
+    /// Of the error that it died of.
+    pub code: Option<String>,
+    /// The last letter of the page before.
+    pub after: Option<LetterId>,
+    pub limit: usize,
+}
+
+/// A page of dead letters.
+#[derive(Debug, Clone, Default)]
+pub struct LetterPage {
+    pub letters: Vec<DeadLetter>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<LetterId>,
+}
+
+/// What becomes of a dead letter when a person has looked at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetterEnd {
+    /// Pending again, due at once.
+    Replay,
+    /// Given up for good: its jobs have failed.
+    Discard(Note),
+}
+
+/// How much was ended by one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LettersEnded {
+    pub letters: u64,
+    pub jobs: u64,
+    /// Whether the filter fits more than one call ends.
+    pub more: bool,
 }
 
 /// Which jobs to list, newest first.
@@ -249,6 +374,244 @@ pub struct FabricStatus {
     pub head: Option<Oid>,
     /// Why the fabric is not being worked on.
     pub error: Option<JobError>,
+}
+
+/// A fabric's standing in numbers, cheap enough to ask for all fabrics at once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FabricStanding {
+    pub pending_changes: u64,
+    /// When the oldest request was accepted that is not settled.
+    pub oldest_pending: Option<Millis>,
+    /// Objects in the base.
+    pub objects: u64,
+    pub held: u64,
+    pub guarded: u64,
+    pub dead_letters: u64,
+    /// End of the last run that succeeded or held.
+    pub last_sync: Option<Millis>,
+    /// The head that the last run on its target dealt with.
+    pub head: Option<Oid>,
+    /// Our last commit for it, and when it was settled.
+    pub commit: Option<(Oid, Millis)>,
+    /// From the acceptance of the oldest change of the last run that came through to its end.
+    pub lag: Option<Duration>,
+    pub error: Option<JobError>,
+}
+
+/// One run on a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub id: RunId,
+    pub target: Target,
+    pub worker: String,
+    pub closed_because: ClosedBecause,
+    pub started: Millis,
+    /// `None` while it is at work.
+    pub ended: Option<Millis>,
+    /// The head that it has dealt with.
+    pub head: Option<Oid>,
+    /// By fabric.
+    pub parts: Vec<RunPart>,
+}
+
+/// One fabric's share of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPart {
+    pub fabric: FabricName,
+    pub outcome: RunOutcome,
+    pub attempt: u32,
+    pub changes: u64,
+    /// The jobs that asked for it, oldest first; a few of them.
+    pub jobs: Vec<JobId>,
+    pub all_jobs: u64,
+    pub error: Option<JobError>,
+    pub commit: Option<Oid>,
+    pub counts: Option<Counts>,
+    /// From the acceptance of its oldest job to its end, when it came through.
+    pub lag: Option<Duration>,
+    /// The kind of whoever asked first.
+    pub asked_by: Option<AskedBy>,
+}
+
+/// How a run ended for one fabric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Running,
+    Succeeded,
+    /// Done, but at least one object or document needs a person.
+    Held,
+    /// Failed in passing: tried again after a back-off.
+    Transient,
+    /// Told to come back at a known time.
+    Wait,
+    /// A person, or a new input, must change something first.
+    Stalled,
+    /// Given back untouched.
+    Returned,
+    /// Failed for the last time.
+    Dead,
+    /// Its worker ended without a result.
+    Lost,
+}
+
+impl RunOutcome {
+    /// The word, as the API and the ledger spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Held => "held",
+            Self::Transient => "transient",
+            Self::Wait => "wait",
+            Self::Stalled => "stalled",
+            Self::Returned => "returned",
+            Self::Dead => "dead",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The kinds of `Origin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedBy {
+    NetboxDelivery,
+    GithubDelivery,
+    Request,
+    Schedule,
+}
+
+impl AskedBy {
+    /// The word, as the ledger spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NetboxDelivery => "netbox_delivery",
+            Self::GithubDelivery => "github_delivery",
+            Self::Request => "request",
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+/// Which runs to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub fabric: Option<FabricName>,
+    /// The last run of the page before.
+    pub after: Option<RunId>,
+    pub limit: usize,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, Default)]
+pub struct RunPage {
+    pub runs: Vec<Run>,
+    /// Pass as `after` for the next page; `None` at the end.
+    pub next: Option<RunId>,
+}
+
+/// The ledger in numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LedgerNumbers {
+    /// By the ledger's clock.
+    pub now: Millis,
+    /// Jobs by the word of their state.
+    pub jobs: BTreeMap<&'static str, u64>,
+    /// Targets that wait for a worker now.
+    pub due_targets: u64,
+    /// How long the first of them has waited.
+    pub most_overdue: Duration,
+    /// Targets with something pending or at work.
+    pub scheduled_targets: u64,
+    pub dead_letters: u64,
+    /// Of the targets at work.
+    pub leases: Vec<Lease>,
+}
+
+/// A target at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    pub target: Target,
+    /// Since it was claimed.
+    pub age: Duration,
+}
+
+/// A server on one of both sides, by its name in the settings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server {
+    Repository(RepoName),
+    NetBox(NetBoxName),
+}
+
+/// How a server answered when it was last asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub ok: bool,
+    /// Since when it is so.
+    pub since: Millis,
+    pub checked: Millis,
+    pub last_ok: Option<Millis>,
+    pub error: Option<JobError>,
+}
+
+/// Something that changed, told by the script that changed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: EventId,
+    pub at: Millis,
+    pub what: Happening,
+}
+
+/// An event's place among all of them; later ones are greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    pub ms: u64,
+    pub seq: u64,
+}
+
+/// What changed. It names the thing; how it is now is for the reader to ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    Job {
+        job: JobId,
+        state: JobState,
+        fabrics: Vec<FabricName>,
+    },
+    Run {
+        run: RunId,
+        fabric: FabricName,
+        outcome: RunOutcome,
+        commit: Option<Oid>,
+    },
+    Fabric {
+        fabric: FabricName,
+        change: FabricChange,
+    },
+    /// Everything was paused or resumed.
+    Service {
+        change: FabricChange,
+    },
+    Server {
+        server: Server,
+        ok: bool,
+    },
+}
+
+/// Why a fabric may stand differently now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FabricChange {
+    /// A run on it ended.
+    Settled,
+    Paused,
+    Resumed,
+    /// It has one more dead letter.
+    Buried,
+    /// A dead letter is pending again.
+    Replayed,
+    /// A dead letter was given up for good.
+    Discarded,
 }
 
 /// What came of a person's wish to change a job.

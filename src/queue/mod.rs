@@ -3,12 +3,14 @@
 //! The ledger is the queue: due times, leases, retries and dead letters are its. What is here holds a lease while the
 //! work goes on, and turns a panic into a settled failure.
 
+mod health;
+pub mod metrics;
 pub mod schedules;
 mod workers;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 
@@ -16,6 +18,8 @@ use crate::domain::lease::LeaseProof;
 use crate::ledger::types::{Claim, JobError, PartOutcome, Settlement};
 use crate::ledger::{Error as LedgerError, Ledger};
 use crate::run::Runner;
+
+use metrics::WorkMetrics;
 
 pub use workers::{Error, WorkerOptions, work};
 
@@ -28,7 +32,9 @@ pub trait Work: Send + Sync + 'static {
 
 impl Work for Runner {
     async fn run(&self, claim: Claim) -> Settlement {
-        self.carry(&claim).await
+        let settlement = self.carry(&claim).await;
+        health::note_run(self, &claim, &settlement).await;
+        settlement
     }
 }
 
@@ -40,12 +46,14 @@ const SETTLE_AGAIN: Duration = Duration::from_millis(500);
 /// An error is the ledger's: of the claim, or of the settlement (the batch is then given again when its lease ends).
 pub async fn step<W: Work>(ledger: &Ledger, work: &W, name: &str) -> Result<bool, LedgerError> {
     let Some(claim) = ledger.claim(name).await? else { return Ok(false) };
-    run_claim(ledger, work, claim).await?;
+    run_claim(ledger, work, claim, &WorkMetrics::default()).await?;
     Ok(true)
 }
 
 /// Runs the work under a lease that is kept, and settles whatever came of it.
-async fn run_claim<W: Work>(ledger: &Ledger, work: &W, claim: Claim) -> Result<(), LedgerError> {
+async fn run_claim<W: Work>(ledger: &Ledger, work: &W, claim: Claim, metrics: &WorkMetrics) -> Result<(), LedgerError> {
+    let begun = Instant::now();
+    metrics.begun(&claim);
     let renewer = Renewer::start(ledger.clone(), claim.proof.clone());
     let settlement = match AssertUnwindSafe(work.run(claim.clone())).catch_unwind().await {
         Ok(settlement) => settlement,
@@ -56,7 +64,13 @@ async fn run_claim<W: Work>(ledger: &Ledger, work: &W, claim: Claim) -> Result<(
     };
     let settled = settle(ledger, &claim, &settlement).await;
     drop(renewer);
-    settled
+    metrics.ended(begun.elapsed());
+    settled?;
+    // Only for the counters: whoever cannot read it back loses nothing else.
+    if let Ok(Some(run)) = ledger.run(&claim.run).await {
+        metrics.settled(&run);
+    }
+    Ok(())
 }
 
 /// Settles, again and again while the lease lasts: a Redis that restarts must not cost the whole run.

@@ -1,4 +1,5 @@
-//! What happens without any delivery: polling the heads, and comparing everything now and then.
+//! What happens without any delivery: polling the heads, looking after both sides' servers, and comparing everything now
+//! and then.
 //!
 //! The ledger gives each turn to one replica only, so more replicas do not mean more polling.
 
@@ -12,9 +13,11 @@ use tokio::sync::Notify;
 use crate::domain::change::Change;
 use crate::domain::names::{FabricName, RepoName, Target};
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{Accept, Origin};
+use crate::ledger::types::{Accept, Origin, Server};
 use crate::ledger::{self, Ledger};
 use crate::run::Runner;
+
+use super::health;
 
 /// How often the schedules look whether it is somebody's turn; a turn is late by at most this.
 const TICK: Duration = Duration::from_secs(5);
@@ -53,6 +56,11 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
     for name in runner.repositories.keys() {
         ask_again(runner, name).await;
     }
+    for netbox in runner.netboxes.keys() {
+        if my_turn(runner, &format!("check:{netbox}"), schedules.poll_head).await {
+            health::check_netbox(runner, netbox).await;
+        }
+    }
     for fabric in runner.fabrics.values() {
         match compare(&runner.ledger, fabric, schedules.full_comparison).await {
             Ok(due) => recorded |= due,
@@ -64,16 +72,20 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
     recorded
 }
 
+async fn my_turn(runner: &Runner, what: &str, period: Duration) -> bool {
+    runner.ledger.take_turn(what, period).await.unwrap_or_else(|failed| {
+        tracing::warn!(turn = what, error = %failed, "a schedule's turn could not be taken");
+        false
+    })
+}
+
 async fn poll(runner: &Runner, target: &Target, period: Duration) -> bool {
-    match runner.ledger.take_turn(&format!("poll:{target}"), period).await {
-        Ok(true) => {}
-        Ok(false) => return false,
-        Err(failed) => {
-            tracing::warn!(target.name = %target, error = %failed, "the poll's turn could not be taken");
-            return false;
-        }
+    if !my_turn(runner, &format!("poll:{target}"), period).await {
+        return false;
     }
-    match runner.poll_head(target).await {
+    let polled = runner.poll_head(target).await;
+    health::note_poll(runner, &Server::Repository(target.repo.clone()), polled.as_ref().err()).await;
+    match polled {
         Ok(moved) => moved.is_some(),
         Err(failure) => {
             let problem = failure.error();

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::ledger::types::{PartOutcome, Settlement};
 use crate::ledger::{Error as LedgerError, Ledger};
 
+use super::metrics::WorkMetrics;
 use super::{Work, run_claim};
 
 /// How the workers of one process work.
@@ -33,11 +34,13 @@ pub struct WorkerOptions {
     pub name: String,
     /// How long a stop waits for what is at work.
     pub grace: Duration,
+    /// Where the work is counted.
+    pub metrics: Arc<WorkMetrics>,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 4, name: "worker".to_owned(), grace: Duration::from_secs(60) }
+        Self { concurrency: 4, name: "worker".to_owned(), grace: Duration::from_secs(60), metrics: Arc::default() }
     }
 }
 
@@ -68,7 +71,8 @@ pub async fn work<W: Work>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
-    let source = Source { ledger, work, name: options.name.clone(), wake, stopping };
+    let (name, metrics) = (options.name.clone(), options.metrics.clone());
+    let source = Source { ledger, work, name, wake, stopping, metrics };
     let mut workers = pool(source, &options)?;
     tokio::select! {
         ended = &mut workers => {
@@ -123,6 +127,7 @@ struct Source<W> {
     name: String,
     wake: Arc<Notify>,
     stopping: watch::Receiver<bool>,
+    metrics: Arc<WorkMetrics>,
 }
 
 impl<W> Clone for Source<W> {
@@ -133,6 +138,7 @@ impl<W> Clone for Source<W> {
             name: self.name.clone(),
             wake: self.wake.clone(),
             stopping: self.stopping.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }
@@ -196,7 +202,7 @@ impl<W: Work> Source<W> {
                 return Ok(None);
             }
             Ok(Some(Running(tokio::spawn(async move {
-                if let Err(error) = run_claim(&source.ledger, source.work.as_ref(), claim).await {
+                if let Err(error) = run_claim(&source.ledger, source.work.as_ref(), claim, &source.metrics).await {
                     tracing::error!(error = &error as &dyn std::error::Error, "a run could not be settled");
                 }
                 // Its target may have more to do.

@@ -79,6 +79,11 @@ impl Runner {
         Ok(head)
     }
 
+    /// Whether a NetBox is there and takes our token.
+    pub async fn check_netbox(&self, name: &NetBoxName) -> Result<(), Failure> {
+        Ok(self.netbox(name)?.status().await.map(drop)?)
+    }
+
     /// Asks a repository's server for deliveries that never arrived; returns how many come again.
     pub async fn ask_again(&self, name: &RepoName) -> Result<usize, Failure> {
         let Some(site) = self.repositories.get(name) else { return Ok(0) };

@@ -18,11 +18,15 @@ mod accepting;
 mod budget;
 mod claiming;
 mod conflicts;
+mod dead_letters;
 mod embedded;
 mod interleavings;
 mod jobs;
+mod pausing;
 mod remembering;
+mod runs;
 mod settling;
+mod standing;
 mod together;
 
 const SECOND: Duration = Duration::from_secs(1);

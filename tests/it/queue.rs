@@ -105,7 +105,7 @@ async fn job(ledger: &Ledger, id: &JobId) -> Job {
 }
 
 fn options(concurrency: usize) -> WorkerOptions {
-    WorkerOptions { concurrency, name: "test".to_owned(), grace: Duration::from_secs(30) }
+    WorkerOptions { concurrency, name: "test".to_owned(), grace: Duration::from_secs(30), ..WorkerOptions::default() }
 }
 
 /// Works until the stand-in has ended as many runs as it wanted.

@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may panic as the test does")]
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fgd_sync::config::{
     self, Access, CommitStatus, Environment, GitHubLogin, ObjectModel, Place, Problem, Redis, Settings, Signing,
+    TokenSecret,
 };
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
 use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::role::Role;
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
@@ -120,7 +123,10 @@ data_directory: data
 log: {format: json, filter: 'info,fgd_sync::run=debug'}
 redis: {url: 'rediss://u:made-up@redis.example.com', ca_file: ca.pem, prefix: 'team:'}
 api_tokens:
-  - {name: operations, token_file: api-token}
+  - {name: operations, token_file: api-token, role: operate, expires: 2999-12-31}
+  - {name: hashed, token_sha256: abababababababababababababababababababababababababababababababab}
+rate_limits: {api_per_second: 7, refused_webhooks_per_minute: 0}
+trusted_proxies: [10.0.0.0/8]
 debounce: {quiet_ms: 10, max_wait_ms: 20, max_changes: 7}
 workers: 2
 schedule: {full_comparison_minutes: 30, poll_head_seconds: 10}
@@ -170,7 +176,12 @@ people:
     assert_eq!(settings.public_url.as_str(), "https://sync.example.com/fgd/");
     assert_eq!(settings.data_directory, case.path("data"));
     assert!(matches!(&settings.redis, Redis::Server { prefix, .. } if prefix == "team:"));
-    assert_eq!(settings.api_tokens[0].name, "operations");
+    assert_eq!((settings.api_tokens[0].name.as_str(), settings.api_tokens[0].role), ("operations", Role::Operate));
+    assert!(matches!(settings.api_tokens[1].secret, TokenSecret::Sha256([0xab, ..])));
+    assert_eq!(settings.api_tokens[1].role, Role::Admin);
+    assert_eq!(settings.rate_limits.api_per_second.map(NonZeroU32::get), Some(7));
+    assert_eq!(settings.rate_limits.refused_webhooks_per_minute, None);
+    assert!(settings.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
     assert_eq!(settings.retry.attempts, 3);
     let netbox = &settings.netboxes[&NetBoxName::new("west-2")];
     assert_eq!(netbox.url.as_str(), "https://netbox.example.com/sub/");
@@ -571,6 +582,44 @@ fn two_tokens_of_the_api_must_differ_in_name_and_text() {
 
     let settings: Vec<_> = problems.iter().map(|problem| problem.setting.as_str()).collect();
     assert_eq!(settings, ["api_tokens[1].token", "api_tokens[2].token"]);
+}
+
+#[test]
+fn a_token_and_its_digest_are_the_same_token() {
+    // printf %s one | sha256sum
+    let digest = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
+    let tokens = format!("api_tokens: [{{name: a, token: one}}, {{name: b, token_sha256: {digest}}}]");
+
+    let problem = with("api_token: made-up-api-token", &tokens).only_problem();
+
+    assert_eq!(problem.setting, "api_tokens[1].token_sha256");
+    assert!(problem.message.contains("the same token"), "{problem}");
+}
+
+#[test]
+fn what_a_token_gets_wrong_is_named() {
+    for (token, setting) in [
+        ("{name: a}", "api_tokens[0].token"),
+        ("{name: a, token_sha256: abc}", "api_tokens[0].token_sha256"),
+        ("{name: a, token: x, token_sha256: 'ab'}", "api_tokens[0].token_sha256"),
+        ("{name: a, token: x, role: root}", "api_tokens[0].role"),
+        ("{name: a, token: x, expires: soon}", "api_tokens[0].expires"),
+    ] {
+        let problems = with("api_token: made-up-api-token", &format!("api_tokens: [{token}]")).problems();
+
+        assert_eq!(problems[0].setting, setting, "{}", shown(&problems));
+    }
+    let proxies = Case::new(&format!("{GOOD}trusted_proxies: [10.0.0.0/8, everybody]\n")).only_problem();
+    assert_eq!(proxies.setting, "trusted_proxies[1]");
+}
+
+#[test]
+fn a_token_whose_day_is_over_is_a_warning() {
+    let over = with("api_token: made-up-api-token", "api_tokens: [{name: a, token: x, expires: 2020-01-31}]");
+
+    let warnings = over.settings().warnings;
+
+    assert!(warnings.iter().any(|warning| warning.setting == "api_tokens[0].expires"), "{}", shown(&warnings));
 }
 
 #[test]

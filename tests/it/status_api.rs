@@ -212,7 +212,8 @@ async fn what_a_caller_gets_wrong_is_named() {
         answer.is_problem(400, "bad_query");
         assert!(answer.text("detail").contains(&format!("`{name}`")), "{}", answer.body);
     }
-    service.read("/api/v1/fabrics?limit=2").await.is_problem(400, "bad_query");
+    service.read("/api/v1/fabrics?limit=501").await.is_problem(400, "bad_query");
+    service.read("/api/v1/fabrics/lab-fabric?limit=2").await.is_problem(400, "bad_query");
     for (body, name) in [(r#"{"dryrun": true}"#, "dryrun"), (r#"{"dry_run": "yes"}"#, "boolean"), ("{", "line 1")] {
         let request = service.post("/api/v1/fabrics/lab-fabric/sync").bearer_auth(TOKEN);
         let request = request.header("Content-Type", "application/json").body(body);
@@ -369,7 +370,7 @@ async fn ignored_deliveries_are_listed_newest_first() {
         Captured::number(number).send(&service).await.ignored();
     }
 
-    let shown = service.read("/api/v1/deliveries/ignored?limit=1").await;
+    let shown = service.read("/api/v1/deliveries?outcome=ignored&limit=1").await;
 
     let deliveries = shown.body["deliveries"].as_array().unwrap();
     assert_eq!(deliveries.len(), 1);
@@ -377,7 +378,28 @@ async fn ignored_deliveries_are_listed_newest_first() {
         (&deliveries[0]["sender"], &deliveries[0]["subject"]),
         (&json!("netbox"), &json!("netbox_hedgehog.vpc#6"))
     );
-    service.read("/api/v1/deliveries/ignored?limit=1001").await.is_problem(400, "bad_query");
+    let next = shown.text("next");
+    let rest = service.read(&format!("/api/v1/deliveries?outcome=ignored&cursor={next}")).await;
+    assert_eq!((rest.body["deliveries"].as_array().unwrap().len(), &rest.body["next"]), (1, &Value::Null));
+    for query in ["limit=501", "outcome=accepted", "cursor=yesterday"] {
+        service.read(&format!("/api/v1/deliveries?{query}")).await.is_problem(400, "bad_query");
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_with_what_they_led_to() {
+    let service = service().await;
+    let job = Captured::number(30).send(&service).await.job();
+    Captured::number(1).send(&service).await.ignored();
+    Captured::number(30).send(&service).await.job();
+
+    let shown = service.read("/api/v1/deliveries").await.body;
+
+    let outcomes: Vec<_> =
+        shown["deliveries"].as_array().unwrap().iter().map(|each| (&each["outcome"], &each["job_id"])).collect();
+    let job = json!(job);
+    assert_eq!(outcomes, [(&json!("duplicate"), &job), (&json!("ignored"), &Value::Null), (&json!("accepted"), &job)]);
+    assert_eq!(shown["deliveries"][0]["subject"], "netbox_custom_objects.table2model#1 updated");
 }
 
 #[tokio::test]
@@ -388,7 +410,8 @@ async fn every_route_of_the_api_wants_a_good_token() {
     let mut asked = 0;
 
     for (path, methods) in paths.iter().filter(|(path, _)| path.starts_with("/api/")) {
-        let path = path.replace("{name}", "lab-fabric").replace("{id}", "01KAJ3V0M1W9T6N4ZC5X8R7QHD");
+        let path = path.replace("{name}", "lab-fabric");
+        let path = path.replace("{id}", "01KAJ3V0M1W9T6N4ZC5X8R7QHD").replace("{job}", "01KAJ3V0M1W9T6N4ZC5X8R7QHD");
         for method in methods.as_object().unwrap().keys() {
             let request = || if method == "get" { service.get(&path) } else { service.post(&path) };
             let none = Answer::of(request().send().await.unwrap()).await;
@@ -404,7 +427,8 @@ async fn every_route_of_the_api_wants_a_good_token() {
         }
     }
 
-    assert_eq!(asked, 13);
+    assert_eq!(asked, paths.iter().filter(|(path, _)| path.starts_with("/api/")).count());
+    assert!(asked > 18, "{asked}");
     assert!(service.test.ledger.next_due().await.unwrap().is_none(), "nothing was recorded");
 }
 
@@ -431,7 +455,9 @@ async fn every_answer_carries_the_security_headers() {
     for path in ["/healthz", "/api/v1/jobs", "/api/v1/nothing", "/api/v1/jobs?x=1"] {
         let answer = service.read(path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");
+        let kept = if answer.header("etag").is_empty() { "no-store" } else { "private, no-cache" };
+        assert_eq!(answer.header("cache-control"), kept, "{path}");
         assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{path}");
     }
 }
@@ -468,7 +494,9 @@ fn every_operation_is_documented_with_its_errors() {
             }
             if path.starts_with("/api/") {
                 assert!(["400", "401", "503"].iter().all(|status| responses.contains_key(*status)), "{at}");
-                assert_eq!(operation["security"], json!([{"api_token": []}]), "{at}");
+                let role = operation["security"][0]["api_token"][0].as_str().unwrap();
+                assert_eq!(role == "read", method == "get", "{at}");
+                assert_eq!(role != "read", responses.contains_key("403"), "{at}");
             }
         }
     }
@@ -476,7 +504,7 @@ fn every_operation_is_documented_with_its_errors() {
 
 /// Whether an answer shows what it looks like, in its own place or in its schema's.
 fn has_example(description: &Value, response: &Value) -> bool {
-    let content = &response["content"]["application/json"];
+    let content = response["content"].as_object().and_then(|kinds| kinds.values().next()).unwrap_or(&Value::Null);
     let reference = content["schema"]["$ref"].as_str().unwrap_or_default();
     let schema = &description["components"]["schemas"][reference.rsplit('/').next().unwrap_or_default()];
     !content["example"].is_null() || !schema["example"].is_null()

@@ -19,7 +19,7 @@ use super::HttpState;
 use super::answers::AcceptedView;
 use super::input::{JsonBody, NoParameters, Query, limit};
 use super::problem::Problem;
-use super::token::ApiToken;
+use super::token::{ApiToken, Operator};
 use request::ResolveRequest;
 use views::{ConflictDetailView, ConflictView, ConflictsView};
 
@@ -52,7 +52,7 @@ pub(super) struct ConflictsQuery {
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/conflicts")]
 pub(super) async fn list_conflicts(
@@ -100,7 +100,7 @@ pub(super) async fn list_conflicts(
         (status = 404, description = "The object has no conflict, or there is no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/conflicts/{fabric}/{kind}/{namespace}/{name}")]
 pub(super) async fn show_conflict(
@@ -131,17 +131,18 @@ pub(super) async fn show_conflict(
         (status = 202, description = "The job that carries it out", body = AcceptedView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The object has no conflict, or there is no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The sides moved since `version`, or this side cannot be chosen here", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("api_token" = [])),
+    security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/conflicts/{fabric}/{kind}/{namespace}/{name}/resolve")]
 pub(super) async fn resolve_conflict(
-    token: ApiToken,
+    Operator(token): Operator,
     _query: Query<NoParameters>,
     path: web::Path<(String, String, String, String)>,
     body: JsonBody<ResolveRequest>,
@@ -162,7 +163,8 @@ pub(super) async fn resolve_conflict(
     let what = format!("conflict of {key} resolved by {}", token.name);
     let changes = vec![(fabric.name.clone(), fabric.target.clone(), Change::Resolution { key })];
     let accept = Accept { origin: Origin::Request { what }, dedupe: None, changes, at_once: true };
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state.accept(&accept).await?)))
+    let accepted = state.accept(&accept).await?;
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
 }
 
 fn find_fabric<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {

@@ -1,6 +1,6 @@
 -- Records deliveries and requests in their order: for each its job and its changes, or that it was there already.
--- ARGV: settings; then for each: key of the dedupe text or '', 1 when a job that failed may be repeated, randomness
---       (12 digits), origin, urgency (debounced, at_once or insistent), number of changes; and for each change: fabric,
+-- ARGV: settings; then for each: key of the dedupe text or '', whose delivery it is (netbox, github or '' for none),
+--       randomness (12 digits), origin, urgency (debounced, at_once or insistent), number of changes; and for each change: fabric,
 --       target, slot, event, cascade, user, the rest of the change.
 -- Answers for each its job, and 1 when it is a duplicate.
 --
@@ -16,8 +16,8 @@ end
 
 local jobs, fabrics, targets, new, answers = {}, {}, {}, {}, {}
 
--- The job of an equal one before, unless that failed and may be repeated.
-local function job_before(dedupe, repeatable)
+-- The job of an equal one before, unless that failed and its sender repeats it: GitHub's "redeliver" is for what failed.
+local function job_before(dedupe, sender, origin)
   if dedupe == '' then return nil end
   if new[dedupe] then
     new[dedupe].duplicates = new[dedupe].duplicates + 1
@@ -25,9 +25,10 @@ local function job_before(dedupe, repeatable)
   end
   local first = redis.call('GET', P .. 'delivery:' .. dedupe)
   local state = first and redis.call('HGET', P .. 'job:' .. first, 'state')
-  local over = repeatable and (state == 'failed' or state == 'dead' or state == 'cancelled')
+  local over = sender == 'github' and (state == 'failed' or state == 'dead' or state == 'cancelled')
   if not state or over then return nil end
   redis.call('HINCRBY', P .. 'job:' .. first, 'duplicates', 1)
+  log_delivery('deliveries', S.deliveries, 'origin', origin, 'job', first, 'duplicate', 1)
   return first
 end
 
@@ -55,15 +56,15 @@ end
 
 local i = 2
 while i <= #ARGV do
-  local dedupe, repeatable, random, origin, urgency, changes = unpack(ARGV, i, i + ITEM - 1)
+  local dedupe, sender, random, origin, urgency, changes = unpack(ARGV, i, i + ITEM - 1)
   local first, beyond = i + ITEM, i + ITEM + changes * CHANGE
-  local id = job_before(dedupe, repeatable == '1')
+  local id = job_before(dedupe, sender, origin)
   answers[#answers + 1] = id or true
   answers[#answers + 1] = id and 1 or 0
   if not id then
     count, seq = count + 1, seq + 1
-    local job = { id = time .. base32(count, 4) .. random, dedupe = dedupe, origin = origin, parts = {}, duplicates = 0,
-      dry_run = true }
+    local job = { id = time .. base32(count, 4) .. random, dedupe = dedupe, sender = sender, origin = origin, parts = {},
+      duplicates = 0, dry_run = true }
     answers[#answers - 1] = job.id
     jobs[#jobs + 1] = job
     if dedupe ~= '' then new[dedupe] = job end
@@ -154,6 +155,13 @@ if #jobs > 0 then
 end
 for target in pairs(targets) do reschedule(target) end
 for _, job in ipairs(jobs) do
+  tell_job(job.id, 'queued', job.parts)
+  if job.sender ~= '' then
+    log_delivery('deliveries', S.deliveries, 'origin', job.origin, 'job', job.id)
+    for _ = 1, job.duplicates do
+      log_delivery('deliveries', S.deliveries, 'origin', job.origin, 'job', job.id, 'duplicate', 1)
+    end
+  end
   if job.dedupe ~= '' then redis.call('SET', P .. 'delivery:' .. job.dedupe, job.id, 'PX', S.delivery) end
 end
 return answers

@@ -9,10 +9,7 @@ if not OPEN[read.state] then return { 0, read.state } end
 for fabric, part in pairs(read.parts) do
   if OPEN[part.state] then
     redis.call('ZREM', P .. 'pending_jobs:' .. fabric, job)
-    if part.dead and redis.call('ZREM', P .. 'dead_jobs:' .. part.dead .. ':' .. fabric, job) == 1
-      and redis.call('EXISTS', P .. 'dead_jobs:' .. part.dead .. ':' .. fabric) == 0 then
-      redis.call('DEL', P .. 'dead:' .. part.dead .. ':' .. fabric)
-    end
+    if part.dead then leave_letter(job, part.dead, fabric) end
     set_part(job, fabric, { state = 'cancelled', next = false, dead = false })
     -- Changes are hints that jobs share: they go only with the last job that asks.
     if redis.call('EXISTS', P .. 'pending_jobs:' .. fabric) == 0 then drop_pending(fabric) end

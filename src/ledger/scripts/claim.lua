@@ -3,11 +3,13 @@
 -- Answers nothing when nothing is due, 'again' to be called once more, or { target, fence, because, parts }, each part
 -- { fabric, attempt, { entry... }, { job... } }.
 local worker, run, died = ARGV[2], ARGV[3], ARGV[4]
+if is_paused('') then return false end
 local target = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, 1)[1]
 if not target then return false end
 local target_key, batch_fabrics = P .. 'target:' .. target, P .. 'batch_fabrics:' .. target
 
--- Moves up to `room` changes, oldest first, into the batch, with the jobs that ask for nothing newer.
+-- Moves up to `room` changes, oldest first, into the batch, with the jobs that ask for nothing newer. True when some are
+-- left.
 local function freeze(fabric, room)
   local pending, order, jobs = P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric
   local batch, batch_jobs = P .. 'batch:' .. fabric, P .. 'batch_jobs:' .. fabric
@@ -16,7 +18,7 @@ local function freeze(fabric, room)
     redis.call('RENAME', pending, batch)
     redis.call('DEL', order)
     if redis.call('EXISTS', jobs) == 1 then redis.call('RENAME', jobs, batch_jobs) end
-    return count, false
+    return false
   end
   for _, slot in ipairs(redis.call('ZRANGE', order, 0, room - 1)) do
     redis.call('HSET', batch, slot, redis.call('HGET', pending, slot))
@@ -29,7 +31,7 @@ local function freeze(fabric, room)
     redis.call('ZADD', batch_jobs, complete[i + 1], complete[i])
     redis.call('ZREM', jobs, complete[i])
   end
-  return room, true
+  return true
 end
 
 -- Moves a dry run alone into the batch: its report tells a plan, which nothing that is applied may be part of.
@@ -47,14 +49,36 @@ local function freeze_dry_run(fabric)
   end
 end
 
+-- Gives each fabric an equal share of the batch, and what it does not need to the others: one with thousands of changes
+-- does not keep its neighbours waiting. `ready` is sorted by age, which decides when there are too many for a change each.
+local function share_out(ready, room)
+  local served = {}
+  for i = 1, math.min(#ready, room) do served[i] = ready[i] end
+  table.sort(served, function(a, b)
+    if a.pending ~= b.pending then return a.pending < b.pending end
+    return a.oldest < b.oldest
+  end)
+  for i, each in ipairs(served) do
+    each.share = math.min(each.pending, math.floor(room / (#served - i + 1)))
+    room = room - each.share
+  end
+end
+
 local because
 if redis.call('HEXISTS', target_key, 'batch') == 1 then
   -- The holder died: the same batch again, or its end.
   because = redis.call('HGET', target_key, 'because')
-  local fence = redis.call('HGET', target_key, 'fence')
+  local fence, lost = redis.call('HGET', target_key, 'fence'), redis.call('HGET', target_key, 'run')
+  redis.call('HSET', P .. 'run:' .. lost, 'ended', now)
   for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
-    if tonumber(redis.call('HGET', P .. 'fabric:' .. fabric, 'attempts')) >= S.max_attempts then
+    local key = P .. 'fabric:' .. fabric
+    set_run_part(lost, fabric, { outcome = 'lost' })
+    if tonumber(redis.call('HGET', key, 'attempts')) >= S.max_attempts then
       bury(fabric, target, fence, died)
+    elseif is_paused(fabric) then
+      give_back(fabric, { state = 'queued' })
+      redis.call('HSET', key, 'at_once', now, 'because', 'retry')
+      drop_batch(fabric, target)
     end
   end
   if redis.call('EXISTS', batch_fabrics) == 0 then
@@ -67,9 +91,10 @@ else
   for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
     local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'because', 'first', 'last', 'batch_of')
     local oldest = redis.call('ZRANGE', P .. 'pending_order:' .. fabric, 0, 0, 'WITHSCORES')[2]
-    if oldest and not f[5] and (not f[1] or tonumber(f[1]) <= now) then
-      ready[#ready + 1] = { fabric = fabric, oldest = tonumber(oldest) }
-      count = count + redis.call('HLEN', P .. 'pending:' .. fabric)
+    if oldest and not f[5] and not is_paused(fabric) and (not f[1] or tonumber(f[1]) <= now) then
+      local pending = redis.call('HLEN', P .. 'pending:' .. fabric)
+      ready[#ready + 1] = { fabric = fabric, oldest = tonumber(oldest), pending = pending, share = 0 }
+      count = count + pending
       first, last = math.min(first, f[3] or now), math.max(last, f[4] or now)
       if f[1] then asked.retry = true elseif f[2] then asked[f[2]] = true end
     end
@@ -85,7 +110,7 @@ else
   elseif first + S.max_wait <= last + S.quiet then because = 'max_wait'
   else because = 'quiet' end
 
-  local room = S.max_changes
+  share_out(ready, S.max_changes)
   for _, each in ipairs(ready) do
     local key, left = P .. 'fabric:' .. each.fabric, true
     local pending = P .. 'pending:' .. each.fabric
@@ -95,10 +120,8 @@ else
       redis.call('SADD', batch_fabrics, each.fabric)
       redis.call('HSET', key, 'batch_of', target)
       left = false
-    elseif room > 0 then
-      local took
-      took, left = freeze(each.fabric, room)
-      room = room - took
+    elseif each.share > 0 then
+      left = freeze(each.fabric, each.share)
       redis.call('SADD', batch_fabrics, each.fabric)
       redis.call('HSET', key, 'batch_of', target)
       redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked')
@@ -113,8 +136,11 @@ end
 
 local fence = redis.call('HINCRBY', P .. 'meta', 'fence', 1)
 redis.call('HSET', target_key, 'batch', 1, 'fence', fence, 'worker', worker, 'run', run, 'because', because,
-  'lease_until', now + S.lease)
+  'claimed', now, 'lease_until', now + S.lease)
 redis.call('ZADD', P .. 'due', now + S.lease, target)
+
+redis.call('HSET', P .. 'run:' .. run, 'target', target, 'worker', worker, 'because', because, 'started', now)
+redis.call('ZADD', P .. 'runs', now, run)
 
 local parts = {}
 for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
@@ -123,6 +149,12 @@ for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
   for _, job in ipairs(jobs) do
     set_part(job, fabric, { state = 'running', run = run, attempts = attempt, next = false })
   end
-  parts[#parts + 1] = { fabric, attempt, redis.call('HVALS', P .. 'batch:' .. fabric), jobs }
+  local changes = redis.call('HVALS', P .. 'batch:' .. fabric)
+  local some = {}
+  for i = 1, math.min(#jobs, 50) do some[i] = jobs[i] end
+  set_run_part(run, fabric, { outcome = 'running', attempt = attempt, changes = #changes, jobs = #jobs,
+    some_jobs = #some > 0 and some or nil })
+  redis.call('ZADD', P .. 'runs:fabric:' .. fabric, now, run)
+  parts[#parts + 1] = { fabric, attempt, changes, jobs }
 end
 return { target, fence, because, parts }

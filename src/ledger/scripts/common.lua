@@ -10,6 +10,22 @@ local function members(zset, with_scores)
   return redis.call('ZRANGE', P .. zset, 0, -1)
 end
 
+-- Tells whoever listens, in the same step that changes the state: what was told is so, and what is so was told.
+local function tell(kind, ...)
+  redis.call('XADD', P .. 'events', 'MAXLEN', '~', S.events, '*', 'kind', kind, 'at', string.format('%.0f', now), ...)
+end
+
+local function tell_job(job, state, parts)
+  local fabrics = {}
+  for fabric in pairs(parts) do fabrics[#fabrics + 1] = fabric end
+  table.sort(fabrics)
+  tell('job', 'job', job, 'state', state, 'fabrics', cjson.encode(fabrics))
+end
+
+local function log_delivery(log, most, ...)
+  redis.call('XADD', P .. log, 'MAXLEN', most, '*', 'at', string.format('%.0f', now), ...)
+end
+
 -- Jobs -------------------------------------------------------------------------------------------------------------
 
 -- A job is as unfinished as its most unfinished part, then as bad as its worst.
@@ -55,35 +71,111 @@ local function set_part(job, fabric, patch)
   index_job('ZREM', job, read)
   read.state = state
   index_job('ZADD', job, read)
-  if RANK[state] > RANK.dead then
-    redis.call('ZREM', P .. 'jobs:finished', job)
-  else
-    redis.call('ZADD', P .. 'jobs:finished', now, job)
+  tell_job(job, state, read.parts)
+  for _, kept in ipairs({ 'jobs:finished', 'jobs:dead' }) do
+    if (state == 'dead') == (kept == 'jobs:dead') and RANK[state] <= RANK.dead then
+      redis.call('ZADD', P .. kept, now, job)
+    else
+      redis.call('ZREM', P .. kept, job)
+    end
   end
 end
+
+-- Dead letters -----------------------------------------------------------------------------------------------------
+
+-- A letter is one fabric's share of a batch that was given up, named by the batch's fence.
+local function dead_key(name, fence, fabric) return P .. name .. ':' .. string.format('%.0f:', fence) .. fabric end
+
+local function index_letter(command, fence, fabric, code)
+  -- Of equal width, so that the order of names is the order of burials.
+  local id = string.format('%014.0f:', fence) .. fabric
+  for _, name in ipairs({ '', ':fabric:' .. fabric, ':code:' .. code, ':fabric_code:' .. code .. ':' .. fabric }) do
+    if command == 'ZADD' then
+      redis.call('ZADD', P .. 'dead_letters' .. name, 0, id)
+    else
+      redis.call('ZREM', P .. 'dead_letters' .. name, id)
+    end
+  end
+end
+
+local function drop_letter(fence, fabric)
+  local code = redis.call('HGET', dead_key('dead_letter', fence, fabric), 'code')
+  if code then index_letter('ZREM', fence, fabric, code) end
+  for _, name in ipairs({ 'dead', 'dead_jobs', 'dead_letter' }) do redis.call('DEL', dead_key(name, fence, fabric)) end
+  -- The last letter's cause no longer says how the fabric stands, unless it is in trouble again.
+  local key = P .. 'fabric:' .. fabric
+  local f = redis.call('HMGET', key, 'attempts', 'blocked')
+  if redis.call('EXISTS', P .. 'dead_letters:fabric:' .. fabric) == 0 and f[1] == '0' and not f[2] then
+    redis.call('HDEL', key, 'error')
+  end
+end
+
+-- The job asks for its dead letter no longer; the letter goes with the last one that asks.
+local function leave_letter(job, fence, fabric)
+  redis.call('ZREM', dead_key('dead_jobs', fence, fabric), job)
+  if redis.call('EXISTS', dead_key('dead_jobs', fence, fabric)) == 0 then drop_letter(fence, fabric) end
+end
+
+-- Retention --------------------------------------------------------------------------------------------------------
 
 local function forget_job(job)
   local read = read_job(job)
-  redis.call('ZREM', P .. 'jobs:finished', job)
-  redis.call('ZREM', P .. 'jobs', job)
+  for _, zset in ipairs({ 'jobs:finished', 'jobs:dead', 'jobs' }) do redis.call('ZREM', P .. zset, job) end
   if not read then return end
   index_job('ZREM', job, read)
-  for fabric in pairs(read.parts) do redis.call('ZREM', P .. 'jobs:fabric:' .. fabric, job) end
+  for fabric, part in pairs(read.parts) do
+    redis.call('ZREM', P .. 'jobs:fabric:' .. fabric, job)
+    if part.dead then leave_letter(job, part.dead, fabric) end
+  end
   redis.call('DEL', P .. 'job:' .. job)
 end
 
--- Forgets finished jobs beyond the retention, a bounded number at a time.
-local function prune()
-  local finished = P .. 'jobs:finished'
-  local old = redis.call('ZRANGEBYSCORE', finished, '-inf', now - S.keep_for, 'LIMIT', 0, 1000)
-  for _, job in ipairs(old) do forget_job(job) end
-  local beyond = math.min(redis.call('ZCARD', finished) - S.keep_count, 1000)
+local function forget_run(run)
+  for _, field in ipairs(redis.call('HKEYS', P .. 'run:' .. run)) do
+    if string.sub(field, 1, 5) == 'part:' then
+      local fabric = string.sub(field, 6)
+      redis.call('ZREM', P .. 'runs:fabric:' .. fabric, run)
+      redis.call('DEL', P .. 'report:' .. run .. ':' .. fabric)
+    end
+  end
+  redis.call('DEL', P .. 'run:' .. run)
+  redis.call('ZREM', P .. 'runs', run)
+end
+
+-- Forgets what a list by time holds beyond its retention, a bounded number at a time.
+local function prune_list(name, most, forget)
+  local old = redis.call('ZRANGEBYSCORE', P .. name, '-inf', now - S.keep_for, 'LIMIT', 0, 1000)
+  for _, each in ipairs(old) do forget(each) end
+  local beyond = math.min(redis.call('ZCARD', P .. name) - most, 1000)
   if beyond > 0 then
-    for _, job in ipairs(redis.call('ZRANGE', finished, 0, beyond - 1)) do forget_job(job) end
+    for _, each in ipairs(redis.call('ZRANGE', P .. name, 0, beyond - 1)) do forget(each) end
   end
 end
 
+-- Dead jobs are counted by themselves: many that succeed push none of them out.
+local function prune()
+  prune_list('jobs:finished', S.keep_jobs, forget_job)
+  prune_list('jobs:dead', S.keep_jobs, forget_job)
+  prune_list('runs', S.keep_runs, forget_run)
+end
+
+-- Runs -------------------------------------------------------------------------------------------------------------
+
+-- Changes one part of a run's record.
+local function set_run_part(run, fabric, patch)
+  local key, field = P .. 'run:' .. run, 'part:' .. fabric
+  local there = redis.call('HGET', key, field)
+  local part = there and cjson.decode(there) or {}
+  for name, value in pairs(patch) do part[name] = value end
+  redis.call('HSET', key, field, cjson.encode(part))
+  tell('run', 'run', run, 'fabric', fabric, 'outcome', part.outcome, 'commit', part.commit or '')
+end
+
 -- Due times --------------------------------------------------------------------------------------------------------
+
+-- A paused fabric goes on accepting, and nothing of it is claimed. The empty name stands for all fabrics, and is looked
+-- at by the claim alone: due times stay as they are.
+local function is_paused(fabric) return redis.call('HEXISTS', P .. 'paused', fabric) == 1 end
 
 -- Sets a target's due time from what is pending for its fabrics. A target with an unsettled batch is due when its
 -- lease ends, which claim and renew set.
@@ -93,7 +185,7 @@ local function reschedule(target)
   for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
     local pending = redis.call('HLEN', P .. 'pending:' .. fabric)
     local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'at_once', 'first', 'last', 'batch_of')
-    if pending > 0 and not f[5] then
+    if pending > 0 and not f[5] and not is_paused(fabric) then
       if f[1] then
         due = math.min(due, tonumber(f[1]))
       elseif f[2] then
@@ -174,7 +266,8 @@ end
 -- pending: what such a job asked for stays pending for it, too. A batch without jobs is a piece of the oldest pending
 -- one, which then dies; so every burial takes a job, and there is an end.
 local function bury(fabric, target, fence, problem)
-  local dead, dead_jobs = P .. 'dead:' .. fence .. ':' .. fabric, P .. 'dead_jobs:' .. fence .. ':' .. fabric
+  fence = tonumber(fence)
+  local dead, dead_jobs = dead_key('dead', fence, fabric), dead_key('dead_jobs', fence, fabric)
   local pending, order, waiting =
     P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric
   local jobs = members('batch_jobs:' .. fabric, true)
@@ -214,8 +307,15 @@ local function bury(fabric, target, fence, problem)
     redis.call('ZADD', dead_jobs, jobs[i + 1], jobs[i])
     set_part(jobs[i], fabric, { state = 'dead', error = problem, next = false, dead = fence })
   end
-  redis.call('PEXPIRE', dead, S.keep_for)
-  redis.call('PEXPIRE', dead_jobs, S.keep_for)
-  redis.call('HSET', P .. 'fabric:' .. fabric, 'attempts', 0, 'error', problem)
+  local key = P .. 'fabric:' .. fabric
+  if #jobs > 0 then
+    local code = cjson.decode(problem).code
+    redis.call('HSET', dead_key('dead_letter', fence, fabric), 'target', target, 'died', now, 'error', problem,
+      'code', code, 'attempts', redis.call('HGET', key, 'attempts'),
+      'run', redis.call('HGET', P .. 'target:' .. target, 'run') or '')
+    index_letter('ZADD', fence, fabric, code)
+  end
+  redis.call('HSET', key, 'attempts', 0, 'error', problem)
   drop_batch(fabric, target)
+  tell('fabric', 'fabric', fabric, 'change', 'buried')
 end

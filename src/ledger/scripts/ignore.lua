@@ -1,4 +1,4 @@
--- Notes an authentic delivery that is not ours. ARGV: settings, the note, how many are kept.
-redis.call('LPUSH', P .. 'ignored', string.format('%.0f', now) .. ' ' .. ARGV[2])
-redis.call('LTRIM', P .. 'ignored', 0, ARGV[3] - 1)
+-- Notes an authentic delivery that is not ours. ARGV: settings, the note.
+log_delivery('deliveries', S.deliveries, 'ignored', ARGV[2])
+log_delivery('deliveries:ignored', S.ignored, 'ignored', ARGV[2])
 return 1

@@ -1,9 +1,10 @@
 -- Ends a run. ARGV: settings, target, fence, run, head or ''; then for each part: fabric, outcome, error, milliseconds
--- to wait, report, 1 when the report is of a real run. Answers 1, or 0 when the lease is lost. Safe to repeat.
+-- to wait, report, 1 when the report is of a real run, its commit, its counts. Answers 1, or 0 when the lease is lost.
+-- Safe to repeat.
 if redis.call('HGET', target_key, 'settled') == fence then return 1 end
 if not holds() then return 0 end
 local run, head = ARGV[4], ARGV[5]
-local PARTS, WIDTH = 6, 6
+local PARTS, WIDTH = 6, 8
 
 local function back_off(attempt)
   return math.floor(math.min(S.longest, S.first * 2 ^ (attempt - 1)) * S.jitter)
@@ -16,8 +17,17 @@ local function block(fabric, kind, delay, part)
   redis.call('HSET', P .. 'fabric:' .. fabric, 'not_before', now + delay, 'blocked', kind, 'error', part.error)
 end
 
-local function settle_part(fabric, outcome, problem, after, report, real)
+-- How long the oldest job of a batch has waited for this moment, and who asked for it.
+local function lag_of(fabric)
+  local oldest = redis.call('ZRANGE', P .. 'batch_jobs:' .. fabric, 0, 0)[1]
+  local job = oldest and redis.call('HMGET', P .. 'job:' .. oldest, 'created', 'origin')
+  if not job or not job[1] then return nil end
+  return now - job[1], cjson.decode(job[2]).origin
+end
+
+local function settle_part(fabric, outcome, problem, after, report, real, commit, counts)
   local key = P .. 'fabric:' .. fabric
+  local record = { outcome = outcome, error = problem ~= '' and problem or nil, counts = counts ~= '' and counts or nil }
   local attempt = tonumber(redis.call('HGET', key, 'attempts'))
   if outcome == 'succeeded' or outcome == 'held' then
     for _, job in ipairs(members('batch_jobs:' .. fabric)) do
@@ -29,9 +39,16 @@ local function settle_part(fabric, outcome, problem, after, report, real)
     if real == '1' then
       redis.call('SET', P .. 'last_report:' .. fabric, report)
       redis.call('HSET', key, 'last_sync', now)
+      if commit ~= '' then redis.call('HSET', key, 'commit', commit, 'committed', now) end
     end
+    record.lag, record.origin = lag_of(fabric)
+    if record.lag and real == '1' then redis.call('HSET', key, 'lag', record.lag) end
+    if commit ~= '' then record.commit = commit end
   elseif outcome == 'transient' then
-    if attempt >= S.max_attempts then return bury(fabric, target, fence, problem) end
+    if attempt >= S.max_attempts then
+      set_run_part(run, fabric, { outcome = 'dead', error = problem })
+      return bury(fabric, target, fence, problem)
+    end
     block(fabric, 'retry', back_off(attempt), { state = 'waiting', error = problem })
   elseif outcome == 'wait' then
     redis.call('HSET', key, 'attempts', attempt - 1)
@@ -46,7 +63,9 @@ local function settle_part(fabric, outcome, problem, after, report, real)
     give_back(fabric, { state = 'queued', attempts = attempt - 1 })
     redis.call('HSET', key, 'attempts', attempt - 1, 'at_once', now, 'because', 'retry')
   end
+  set_run_part(run, fabric, record)
   drop_batch(fabric, target)
+  tell('fabric', 'fabric', fabric, 'change', 'settled')
 end
 
 local batch_fabrics = P .. 'batch_fabrics:' .. target
@@ -54,8 +73,9 @@ for i = PARTS, #ARGV, WIDTH do
   if redis.call('SISMEMBER', batch_fabrics, ARGV[i]) == 1 then settle_part(unpack(ARGV, i, i + WIDTH - 1)) end
 end
 -- A part that the run did not mention was not done.
-for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned') end
+for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned', '', '', '', '', '', '') end
 
+redis.call('HSET', P .. 'run:' .. run, 'ended', now, 'head', head)
 redis.call('HDEL', target_key, 'batch', 'worker', 'run', 'because', 'lease_until')
 redis.call('HSET', target_key, 'settled', fence)
 if head ~= '' then redis.call('HSET', target_key, 'head', head) end

@@ -1,5 +1,5 @@
 use super::*;
-use fgd_sync::ledger::types::Ignored;
+use fgd_sync::ledger::types::{Delivered, DeliveryFilter, Ignored};
 
 #[tokio::test]
 async fn an_accepted_delivery_is_a_queued_job_with_its_origin() {
@@ -184,11 +184,35 @@ async fn ignored_deliveries_are_listed_newest_first_and_bounded() {
         test.ledger.ignore(&ignored).await.unwrap();
     }
 
-    let all = test.ledger.ignored(5_000).await.unwrap();
+    accept(&test.ledger, &delivery("lab", updated(1))).await;
 
-    assert_eq!(all.len(), 1_000);
-    assert_eq!(all[0].1.subject, "o/r refs/tags/v1004");
-    assert!(all[0].0 >= all[999].0);
+    let list = async |ignored_only, after, limit| {
+        test.ledger.deliveries(&DeliveryFilter { ignored_only, after, limit }).await.unwrap()
+    };
+    let ignored = list(true, None, 1_000).await;
+    assert_eq!((ignored.deliveries.len(), &ignored.next), (1_000, &None));
+    assert!(matches!(&ignored.deliveries[0].what, Delivered::Ignored(last) if last.subject == "o/r refs/tags/v1004"));
+    let all = list(false, None, 2).await;
+    assert!(matches!(&all.deliveries[0].what, Delivered::Accepted { duplicate: false, .. }), "{all:?}");
+    assert!(all.deliveries[0].at >= all.deliveries[1].at);
+    let rest = list(false, all.next, 1_000).await;
+    assert!(matches!(&rest.deliveries[0].what, Delivered::Ignored(next) if next.subject == "o/r refs/tags/v1003"));
+}
+
+#[tokio::test]
+async fn a_repeated_delivery_is_logged_with_the_first_ones_job() {
+    let test = TestLedger::open().await;
+    let once = Accept { dedupe: Some("d1".to_owned()), ..delivery("lab", updated(1)) };
+    let job = accept(&test.ledger, &once).await;
+    accept(&test.ledger, &once).await;
+    let origin = Origin::Request { what: "sync".to_owned() };
+    accept(&test.ledger, &Accept { origin, ..delivery("lab", Change::Everything) }).await;
+
+    let logged = test.ledger.deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap();
+
+    let what: Vec<_> = logged.deliveries.into_iter().map(|delivery| delivery.what).collect();
+    let accepted = |duplicate| Delivered::Accepted { origin: netbox_delivery(), job: job.clone(), duplicate };
+    assert_eq!(what, [accepted(true), accepted(false)], "a request is no delivery");
 }
 
 #[tokio::test]

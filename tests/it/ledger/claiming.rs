@@ -222,6 +222,52 @@ async fn a_busy_target_does_not_starve_another() {
 }
 
 #[tokio::test]
+async fn a_busy_fabric_leaves_its_neighbours_their_share_of_a_batch() {
+    let test = TestLedger::with(|options| options.debounce.max_changes = 10).await;
+    let of = |name: &str, n| Accept {
+        changes: vec![(fabric(name), target("repo"), updated(n))],
+        ..delivery(name, updated(n))
+    };
+    for n in 0..100 {
+        accept(&test.ledger, &of("busy", n)).await;
+    }
+    for n in 0..2 {
+        accept(&test.ledger, &of("small", n)).await;
+    }
+    for n in 0..30 {
+        accept(&test.ledger, &of("other", n)).await;
+    }
+
+    let claim = claim(&test.ledger).await;
+
+    let shares: BTreeMap<_, _> = claim.parts.iter().map(|part| (part.fabric.as_str(), part.changes.len())).collect();
+    assert_eq!(shares, BTreeMap::from([("busy", 4), ("other", 4), ("small", 2)]));
+    let busy = claim.parts.iter().find(|part| part.fabric == fabric("busy")).unwrap();
+    assert_eq!(busy.changes, (0..4).map(updated).collect::<Vec<_>>(), "the oldest come first");
+}
+
+#[tokio::test]
+async fn of_more_fabrics_than_a_batch_has_room_those_that_wait_longest_come_first() {
+    let test = TestLedger::with(|options| options.debounce.max_changes = 3).await;
+    let names = ["e", "d", "c", "b", "a"];
+    for name in names {
+        let changes = vec![(fabric(name), target("repo"), updated(1)), (fabric(name), target("repo"), updated(2))];
+        accept(&test.ledger, &Accept { changes, ..delivery(name, updated(1)) }).await;
+    }
+    test.clock.advance(QUIET);
+
+    let mut served = Vec::new();
+    while let Some(claim) = test.ledger.claim("worker").await.unwrap() {
+        let mut some: Vec<_> = claim.parts.iter().map(|part| part.fabric.to_string()).collect();
+        some.sort_unstable_by(|a, b| b.cmp(a));
+        served.push(some.concat());
+        done(&test.ledger, &claim).await.unwrap();
+    }
+
+    assert_eq!(served, ["edc", "edc", "ba", "b"]);
+}
+
+#[tokio::test]
 async fn twenty_claimers_never_share_a_target() {
     let test = TestLedger::open().await;
     for n in 0..40 {

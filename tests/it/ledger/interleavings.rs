@@ -4,7 +4,7 @@
 use super::*;
 use std::collections::HashMap;
 
-use fgd_sync::ledger::types::{Intervention, JobFilter, JobPart, Part};
+use fgd_sync::ledger::types::{Intervention, JobFilter, JobPart, LetterEnd, LetterFilter, Note, Part};
 
 /// A small generator, so that a seed names a history.
 struct Dice(u64);
@@ -46,8 +46,10 @@ impl Model {
                 let seconds = [1, 3, 20, 100][self.dice.below(4) as usize];
                 self.test.clock.advance(SECOND * seconds);
             }
-            92..96 => self.cancel().await,
-            _ => self.replay().await,
+            92..95 => self.cancel().await,
+            95..97 => self.replay().await,
+            97 => self.discard().await,
+            _ => self.pause_or_resume().await,
         }
     }
 
@@ -73,6 +75,9 @@ impl Model {
 
     async fn claim(&mut self) {
         let Some(claim) = self.test.ledger.claim("worker").await.unwrap() else { return };
+        let pauses = self.test.ledger.pauses().await.unwrap();
+        assert_eq!(pauses.everything, None);
+        assert!(claim.parts.iter().all(|part| !pauses.fabrics.contains_key(&part.fabric)), "{pauses:?}");
         let target = claim.proof.target().clone();
         let mut frozen = self.moment;
         if let Some((moment, before)) = self.frozen.remove(&target) {
@@ -168,6 +173,30 @@ impl Model {
         }
     }
 
+    async fn discard(&mut self) {
+        let letters = self.test.ledger.dead_letters(&LetterFilter::default()).await.unwrap().letters;
+        let Some(letter) = letters.first() else { return };
+        let end = LetterEnd::Discard(Note { by: "kim".to_owned(), reason: None });
+        assert_eq!(self.test.ledger.end_letters_of(&letter.jobs[0], &end).await.unwrap(), Intervention::Done);
+        for (job, (_, wanted)) in &mut self.wanted {
+            let given_up = self.test.ledger.job(job).await.unwrap().unwrap().parts;
+            let is_given_up = |fabric: &str| {
+                given_up.iter().any(|part| part.fabric.as_str() == fabric && part.state == JobState::Failed)
+            };
+            wanted.retain(|(fabric, _)| !is_given_up(fabric));
+        }
+    }
+
+    async fn pause_or_resume(&mut self) {
+        let name = fabric(["a", "b", "c"][self.dice.below(3) as usize]);
+        let one = Some(&name).filter(|_| self.dice.below(4) > 0);
+        if self.dice.below(2) == 0 {
+            self.test.ledger.pause(one, &Note { by: "kim".to_owned(), reason: None }).await.unwrap();
+        } else {
+            self.test.ledger.resume(one).await.unwrap();
+        }
+    }
+
     async fn replay(&mut self) {
         let filter = JobFilter { state: Some(JobState::Dead), limit: 100, ..JobFilter::default() };
         let dead = self.test.ledger.jobs(&filter).await.unwrap().jobs;
@@ -176,8 +205,12 @@ impl Model {
         }
     }
 
-    /// Everybody has time, and every run succeeds.
+    /// Everybody has time, nothing is paused, and every run succeeds.
     async fn come_to_rest(&mut self) {
+        self.test.ledger.resume(None).await.unwrap();
+        for name in ["a", "b", "c"] {
+            self.test.ledger.resume(Some(&fabric(name))).await.unwrap();
+        }
         for _ in 0..2_000 {
             self.moment += 1;
             self.test.clock.advance(Duration::from_secs(4_000));
@@ -229,7 +262,9 @@ async fn history(seed: u64) {
         if model.cancelled.contains(job) {
             continue;
         }
-        assert_eq!(state(&model.test.ledger, job).await, JobState::Succeeded, "{job}");
+        let known = model.test.ledger.job(job).await.unwrap().unwrap();
+        let discarded = known.parts.iter().any(|part| part.discarded.is_some());
+        assert_eq!(known.state, if discarded { JobState::Failed } else { JobState::Succeeded }, "{job}");
         assert!(wanted.is_empty(), "{job} still wants {wanted:?}");
     }
     assert!(is_at_rest(&model.test.ledger).await);

@@ -34,6 +34,11 @@ async fn contents(redis: &mut MultiplexedConnection) -> String {
             "list" => redis.lrange(&key, 0, -1).await.expect("Redis answers"),
             "set" => redis.smembers(&key).await.expect("Redis answers"),
             "zset" => redis.zrange(&key, 0, -1).await.expect("Redis answers"),
+            "stream" => {
+                let entries: redis::streams::StreamRangeReply = redis.xrange_all(&key).await.expect("Redis answers");
+                let values = entries.ids.into_iter().flat_map(|entry| entry.map.into_iter());
+                values.map(|(name, value)| format!("{name} {value:?}")).collect()
+            }
             other => panic!("a key of type {other}"),
         };
         text.push_str(&values.join("\n"));

@@ -6,15 +6,16 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fgd_sync::domain::change::Change;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::{Fabric, Policy};
 use fgd_sync::domain::report::{Counts, FabricReport};
-use fgd_sync::http::{HttpState, Limits, NetBoxSender, RepositorySender, Routing, Tokens, serve};
-use fgd_sync::ledger::types::{Claim, PartOutcome, Settlement};
+use fgd_sync::domain::role::Role;
+use fgd_sync::http::{HttpState, Limits, NetBoxSender, RepositorySender, Routing, Token, Tokens, serve};
+use fgd_sync::ledger::types::{Claim, Delivered, DeliveryFilter, Ignored, PartOutcome, Settlement};
 use fgd_sync::webhook::netbox::Model;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -35,8 +36,14 @@ pub const SECOND_SECRET: &str = "fixture-second-secret";
 pub const GITHUB_SECRET: &str = "fixture-github-secret";
 /// Another repository's.
 pub const ARCHIVE_SECRET: &str = "fixture-archive-secret";
-/// A person's.
+/// A person's, who may do everything.
 pub const TOKEN: &str = "fixture-token-of-kim";
+/// One that may operate.
+pub const OPERATE_TOKEN: &str = "fixture-token-of-ola";
+/// One that may read.
+pub const READ_TOKEN: &str = "fixture-token-of-rae";
+/// One whose time is over.
+pub const EXPIRED_TOKEN: &str = "fixture-token-of-eve";
 
 pub struct Service {
     pub test: TestLedger,
@@ -53,10 +60,14 @@ impl Service {
     }
 
     pub async fn with_limits(model: Model, limits: Limits) -> Self {
+        Self::with(model, |state| state.with_limits(limits)).await
+    }
+
+    /// With what the test changes of the server's state.
+    pub async fn with(model: Model, change: impl FnOnce(HttpState) -> HttpState) -> Self {
         let test = TestLedger::open().await;
         let wake = Arc::new(Notify::new());
-        let tokens = Tokens::new([("kim".to_owned(), SecretString::from(TOKEN))]);
-        let state = HttpState::new(test.ledger.clone(), routing(model), tokens, wake.clone()).with_limits(limits);
+        let state = change(HttpState::new(test.ledger.clone(), routing(model), tokens(), wake.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -122,6 +133,17 @@ impl Service {
         let request = request.header("X-GitHub-Event", event).header("X-GitHub-Delivery", delivery);
         let request = request.header("Content-Type", "application/json").body(body);
         Answer::of(request.send().await.expect("answered")).await
+    }
+
+    /// Deliveries that led to no job, newest first.
+    pub async fn ignored(&self) -> Vec<Ignored> {
+        let filter = DeliveryFilter { ignored_only: true, limit: 1_000, ..DeliveryFilter::default() };
+        let page = self.test.ledger.deliveries(&filter).await.expect("Redis answers");
+        let ignored = page.deliveries.into_iter().map(|delivery| match delivery.what {
+            Delivered::Ignored(ignored) => ignored,
+            accepted @ Delivered::Accepted { .. } => panic!("{accepted:?} is among the ignored"),
+        });
+        ignored.collect()
     }
 
     /// Takes everything that is pending, by fabric, and settles it.
@@ -202,10 +224,24 @@ impl Answer {
 }
 
 /// Never follows a redirect: there must be none.
-fn client() -> Client {
+pub fn client() -> Client {
     // Fails when another test of this process was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client")
+}
+
+pub fn tokens() -> Tokens {
+    let token = |name, text: &str, role| Token::of_text(name, &SecretString::from(text), role);
+    let expired = Token { expires: Some(SystemTime::UNIX_EPOCH), ..token("eve", EXPIRED_TOKEN, Role::Admin) };
+    let later = SystemTime::now() + Duration::from_secs(3_600);
+    let reader = Token { expires: Some(later), ..token("rae", READ_TOKEN, Role::Read) };
+    Tokens::new([
+        token("kim", TOKEN, Role::Admin),
+        token("ola", OPERATE_TOKEN, Role::Operate),
+        reader,
+        expired,
+        token("nobody", "", Role::Admin),
+    ])
 }
 
 /// A part that ended with nothing to do.
@@ -237,8 +273,12 @@ pub fn fabric(name: &str, branch: &str, netbox: &str) -> Fabric {
 /// Two fabrics of the NetBox `lab` on `main`, one of the NetBox `second` on `prod`.
 pub fn routing(model: Model) -> Routing {
     let secrets = |texts: &[&str]| texts.iter().map(|text| SecretString::from(*text)).collect();
-    let netbox =
-        |name: &str, texts: &[&str]| NetBoxSender { name: NetBoxName::new(name), secrets: secrets(texts), model };
+    let netbox = |name: &str, texts: &[&str]| NetBoxSender {
+        name: NetBoxName::new(name),
+        url: format!("https://{name}.netbox.example.com/"),
+        secrets: secrets(texts),
+        model,
+    };
     let repository = |name: &str, full_name: Option<&str>, url: &str, secret: &str| RepositorySender {
         name: RepoName::new(name),
         full_name: full_name.map(str::to_owned),

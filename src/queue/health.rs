@@ -1,0 +1,74 @@
+//! What runs and schedules see of the servers on both sides, noted for people.
+
+use std::collections::BTreeMap;
+
+use crate::domain::names::NetBoxName;
+use crate::ledger::types::{Claim, JobError, PartOutcome, Server, Settlement};
+use crate::run::{Failure, Runner};
+
+/// Notes what a run says of the servers that it needed.
+pub(super) async fn note_run(runner: &Runner, claim: &Claim, settlement: &Settlement) {
+    let mut seen: BTreeMap<Server, Option<&JobError>> = BTreeMap::new();
+    let repository = Server::Repository(claim.proof.target().repo.clone());
+    for (fabric, outcome) in &settlement.parts {
+        let netbox = runner.fabrics.get(fabric).map(|fabric| Server::NetBox(fabric.netbox.clone()));
+        match outcome {
+            PartOutcome::Done { .. } => {
+                for server in netbox.into_iter().chain([repository.clone()]) {
+                    seen.entry(server).or_insert(None);
+                }
+            }
+            PartOutcome::Transient { error }
+            | PartOutcome::Stalled { error }
+            | PartOutcome::WaitUntil { error, .. } => {
+                let blamed = match blamed(&error.code) {
+                    Some(Side::NetBox) => netbox,
+                    Some(Side::Git) => Some(repository.clone()),
+                    None => None,
+                };
+                seen.extend(blamed.map(|server| (server, Some(error))));
+            }
+            PartOutcome::Returned => {}
+        }
+    }
+    for (server, failed) in seen {
+        note(runner, &server, failed).await;
+    }
+}
+
+/// Notes whether a repository's server answered when it was asked for a head.
+pub(super) async fn note_poll(runner: &Runner, server: &Server, failed: Option<&Failure>) {
+    match failed.map(Failure::error) {
+        // A trouble of ours says nothing about the server.
+        Some(error) if blamed(&error.code).is_none() => {}
+        failed => note(runner, server, failed).await,
+    }
+}
+
+/// Asks a NetBox whether it is there and takes our token, and notes it.
+pub(super) async fn check_netbox(runner: &Runner, name: &NetBoxName) {
+    let failed = runner.check_netbox(name).await.err();
+    note_poll(runner, &Server::NetBox(name.clone()), failed.as_ref()).await;
+}
+
+async fn note(runner: &Runner, server: &Server, failed: Option<&JobError>) {
+    if let Err(error) = runner.ledger.record_health(server, failed).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a server's health could not be noted");
+    }
+}
+
+enum Side {
+    NetBox,
+    Git,
+}
+
+/// The side whose server is to blame for an error; `run::failure` spells the codes.
+fn blamed(code: &str) -> Option<Side> {
+    match code {
+        // Somebody was faster than we: both servers are well.
+        "netbox_changed" | "git_object_missing" => None,
+        _ if code.starts_with("netbox_") => Some(Side::NetBox),
+        _ if ["git_", "github_", "push_"].iter().any(|side| code.starts_with(side)) => Some(Side::Git),
+        _ => None,
+    }
+}
