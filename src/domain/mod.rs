@@ -12,6 +12,7 @@ pub mod kind;
 pub mod lease;
 pub mod names;
 pub mod path;
+pub mod pointer;
 pub mod policy;
 pub mod report;
 pub mod row;

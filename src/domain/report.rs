@@ -119,6 +119,9 @@ pub enum Item {
     Document {
         path: String,
         index: usize,
+        /// Of a `kind: List`, which item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item_index: Option<usize>,
         line: u64,
         #[serde(flatten)]
         fate: Fate,

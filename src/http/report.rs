@@ -38,6 +38,9 @@ enum ItemView {
         path: String,
         /// Among all documents of the file, from 0.
         index: usize,
+        /// Of a `kind: List`, which item, from 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item_index: Option<usize>,
         /// Of its first content, from 1.
         line: u64,
         fate: FateWord,
@@ -139,10 +142,10 @@ impl From<Item> for ItemView {
                 let (outcome, reason) = outcome_of(outcome);
                 Self::Object { key: key.into(), outcome, reason: reason.map(ReasonView::from) }
             }
-            Item::Document { path, index, line, fate } => {
+            Item::Document { path, index, item_index, line, fate } => {
                 let (fate, effect, key, reason) = fate_of(fate);
                 let (key, reason) = (key.map(KeyView::from), reason.map(ReasonView::from));
-                Self::Document { path, index, line, fate, effect, key, reason }
+                Self::Document { path, index, item_index, line, fate, effect, key, reason }
             }
             Item::File { path, reason } => Self::File { path, reason: reason.into() },
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::layout::{archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
 use super::table::Context;
-use super::{RawFile, render, yaml};
+use super::{RawDocument, RawFile, render, yaml};
 use crate::domain::edit::{Edit, Edits};
 use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::names::Oid;
@@ -56,14 +56,18 @@ fn keep_directory(edits: &mut Edits, context: Context) {
 fn put_aside(judged: &Judged, edits: &mut Edits, context: Context) {
     let mut bytes = Vec::new();
     let mut reasons = Vec::new();
-    for (index, (document, fate)) in judged.raw.documents.iter().zip(&judged.fates).enumerate() {
+    let mut taken = None;
+    for (document, fate) in judged.raw.documents.iter().zip(&judged.fates) {
         let reason = match fate {
             Fate::Rejected { reason, .. } => reason,
             Fate::Unmanaged { reason } if reason.code != EMPTY => reason,
             Fate::Unmanaged { .. } | Fate::Ingested { .. } | Fate::Held { .. } | Fate::Pending { .. } => continue,
         };
-        bytes.extend_from_slice(&judged.raw.bytes[document.bytes.clone()]);
-        reasons.push(reason_entry(index, document.line, reason));
+        // A list goes aside whole, once, when any of its items does: an item alone is no document.
+        if taken.replace(document.index) != Some(document.index) {
+            bytes.extend_from_slice(&judged.raw.bytes[document.bytes.clone()]);
+        }
+        reasons.push(reason_entry(document, reason));
     }
     if reasons.is_empty() {
         return;
@@ -79,14 +83,22 @@ fn put_aside(judged: &Judged, edits: &mut Edits, context: Context) {
 /// The code of documents without content: they leave no trace but the archive log's.
 pub(super) const EMPTY: &str = "empty";
 
-fn reason_entry(index: usize, line: u64, reason: &Reason) -> Value {
-    json!({
-        "index": index,
-        "line": reason.line.unwrap_or(line),
-        "column": reason.column.unwrap_or(1),
-        "code": reason.code,
-        "message": reason.message,
-    })
+fn reason_entry(document: &RawDocument, reason: &Reason) -> Value {
+    let mut entry = place(document);
+    entry.insert("line".to_owned(), Value::from(reason.line.unwrap_or(document.line)));
+    entry.insert("column".to_owned(), Value::from(reason.column.unwrap_or(1)));
+    entry.insert("code".to_owned(), Value::from(reason.code.as_str()));
+    entry.insert("message".to_owned(), Value::from(reason.message.as_str()));
+    Value::Object(entry)
+}
+
+/// A document's place in its file, as both records say it.
+fn place(document: &RawDocument) -> Map<String, Value> {
+    let mut place = Map::from_iter([("index".to_owned(), Value::from(document.index))]);
+    if let Some(item) = document.item {
+        place.insert("item".to_owned(), Value::from(item));
+    }
+    place
 }
 
 /// What goes to unmanaged/ of one raw file: the bytes and their reasons, always side by side.
@@ -178,8 +190,8 @@ fn log_with(existing: Option<&Bytes>, leaving: &[&Judged], context: Context) -> 
 }
 
 fn log_entry(judged: &Judged, directory: &RepoPath) -> Value {
-    let documents: Vec<Value> =
-        judged.fates.iter().enumerate().map(|(index, fate)| document_entry(index, fate)).collect();
+    let documents = judged.raw.documents.iter().zip(&judged.fates);
+    let documents: Vec<Value> = documents.map(|(document, fate)| document_entry(document, fate)).collect();
     json!({
         "path": judged.raw.path.below(directory).unwrap_or(judged.raw.path.as_str()),
         "blob": judged.raw.blob.as_str(),
@@ -187,9 +199,8 @@ fn log_entry(judged: &Judged, directory: &RepoPath) -> Value {
     })
 }
 
-fn document_entry(index: usize, fate: &Fate) -> Value {
-    let mut entry = Map::new();
-    entry.insert("index".to_owned(), Value::from(index));
+fn document_entry(document: &RawDocument, fate: &Fate) -> Value {
+    let mut entry = place(document);
     entry.insert("fate".to_owned(), Value::from(fate.word()));
     let (key, code) = match fate {
         Fate::Ingested { key, effect } => (Some(key), effect_word(*effect)),

@@ -147,9 +147,10 @@ fn ingest(
     context: Context,
 ) {
     let Some(spec) = context.catalogue.get(&key.kind) else { return };
-    let file = &context.sides.raw[from.file].path;
+    let raw = &context.sides.raw[from.file];
+    let DocumentId { path: file, index, item, .. } = raw.id(from.index);
     let file = file.below(&context.sides.directory).unwrap_or(file.as_str()).to_owned();
-    let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index: from.index };
+    let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index, item };
     let want = from.document.shared();
     let base = Content { want: &want, existing: Some(from.document), provenance }.write(plan, path, spec);
     remember_written(plan, key, planned, base);
@@ -208,10 +209,11 @@ fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
     let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
     judged.sort_by_key(|judged| &judged.raw.path);
     for judged in &judged {
-        let documents = judged.raw.documents.iter().zip(&judged.fates).enumerate();
-        plan.items.extend(documents.map(|(index, (document, fate))| Item::Document {
+        let documents = judged.raw.documents.iter().zip(&judged.fates);
+        plan.items.extend(documents.map(|(document, fate)| Item::Document {
             path: judged.raw.path.to_string(),
-            index,
+            index: document.index,
+            item_index: document.item,
             line: document.line,
             fate: fate.clone(),
         }));
@@ -219,8 +221,7 @@ fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
     for judged in archive(&judged, &mut plan.edits, context) {
         for (index, fate) in judged.fates.iter().enumerate().filter(|(_, fate)| fate.is_final()) {
             if remembered(context.sides, judged.raw, index).is_none() {
-                let id = DocumentId { path: judged.raw.path.clone(), blob: judged.raw.blob.clone(), index };
-                plan.remember.push((id, fate.clone()));
+                plan.remember.push((judged.raw.id(index), fate.clone()));
             }
         }
     }
@@ -281,13 +282,13 @@ fn add_directory(plan: &mut FabricPlan, context: Context) {
 }
 
 /// Held and rejected first, then objects by key, documents by file and index, files by path.
-fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, usize) {
+fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, (usize, Option<usize>)) {
     match item {
-        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", 0),
-        Item::Document { path, index, fate, .. } => {
-            (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, *index)
+        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", (0, None)),
+        Item::Document { path, index, item_index, fate, .. } => {
+            (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, (*index, *item_index))
         }
-        Item::File { path, .. } => (false, 2, None, path, 0),
+        Item::File { path, .. } => (false, 2, None, path, (0, None)),
     }
 }
 

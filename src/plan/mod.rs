@@ -13,6 +13,7 @@ pub mod managed;
 mod marker;
 pub mod message;
 mod names;
+pub mod outline;
 mod overlay;
 mod paths;
 pub mod raw;
@@ -143,14 +144,27 @@ pub struct RawFile {
     pub path: RepoPath,
     pub blob: Oid,
     pub bytes: Bytes,
-    /// Every document between separators, in order; index = place in this list.
+    /// Every document between separators, in order, and in place of a `kind: List` its items.
     pub documents: Vec<RawDocument>,
 }
 
-/// One document of a raw file, read or not.
+impl RawFile {
+    /// The identity of the document at a place of `documents`.
+    pub fn id(&self, place: usize) -> DocumentId {
+        let (index, item) = self.documents.get(place).map_or((place, None), |found| (found.index, found.item));
+        DocumentId { path: self.path.clone(), blob: self.blob.clone(), index, item }
+    }
+}
+
+/// One document of a raw file, or one item of a `kind: List` in it, read or not.
 #[derive(Debug, Clone)]
 pub struct RawDocument {
-    /// Byte range in the file, separator included; the ranges of a file's documents cover it without gaps.
+    /// Among all documents of the file, 0-based; the items of one list share it.
+    pub index: usize,
+    /// Of a `kind: List`, which item (0-based).
+    pub item: Option<usize>,
+    /// Byte range in the file, separator included; the ranges of a file's documents cover it without gaps, and the
+    /// items of one list share the list's.
     pub bytes: std::ops::Range<usize>,
     /// 1-based line of its first content.
     pub line: u64,

@@ -14,7 +14,7 @@ use crate::domain::policy::Fabric;
 use crate::domain::row::GitBase;
 use crate::ledger::types::FabricMemory;
 use crate::plan::managed::{ManagedFile, read_document};
-use crate::plan::{BrokenFile, GitSide, RawContent, RawDocument, RawFile, layout, raw};
+use crate::plan::{BrokenFile, GitSide, RawFile, layout, raw};
 use crate::repo::{self, Repository};
 
 /// What Git holds of a fabric.
@@ -44,7 +44,13 @@ pub async fn read(
 
     let own_files =
         sorted.own.iter().filter_map(|(path, blob)| Some((path.clone(), contents.get(blob)?.clone()))).collect();
-    let raw = sorted.raw.iter().filter_map(|(path, entry)| raw_file(path, entry, &contents)).collect();
+    let raw = sorted
+        .raw
+        .iter()
+        .filter_map(|(path, entry)| {
+            raw::of_entry(Catalogue::hedgehog(), path, entry, contents.get(&entry.blob).cloned())
+        })
+        .collect();
     let (keys, broken) = sorted.managed_keys(&contents);
     Ok(GitSides { own_files, keys, broken, raw, tree: tree.clone() })
 }
@@ -169,27 +175,6 @@ fn one_of(found: Option<GitSide>, unchanged: Option<RepoPath>, side: GitSide, pa
             GitSide::Several { paths: vec![other, path.clone()] }
         }
         (Some(GitSide::AsBase), other) => GitSide::Several { paths: other.into_iter().chain([path.clone()]).collect() },
-    }
-}
-
-fn raw_file(path: &RepoPath, entry: &TreeEntry, contents: &BTreeMap<Oid, Bytes>) -> Option<RawFile> {
-    let link = match entry.mode {
-        Mode::File | Mode::Executable => None,
-        Mode::Symlink => Some("a symbolic link"),
-        Mode::Submodule => Some("a submodule"),
-    };
-    match link {
-        None => {
-            let bytes = contents.get(&entry.blob)?.clone();
-            Some(raw::take_apart(Catalogue::hedgehog(), path, &entry.blob, bytes))
-        }
-        Some(what) => {
-            let bytes = contents.get(&entry.blob).cloned().unwrap_or_default();
-            let reason = Reason::new("not_a_file", format!("it is {what}; put the file itself in its place"));
-            let content = RawContent::Held(reason);
-            let documents = vec![RawDocument { bytes: 0..bytes.len(), line: 1, content }];
-            Some(RawFile { path: path.clone(), blob: entry.blob.clone(), bytes, documents })
-        }
     }
 }
 

@@ -164,7 +164,7 @@ proptest! {
         for item in &plan.items {
             let name = match item {
                 Item::Object { key, .. } => key.to_string(),
-                Item::Document { path, index, .. } => format!("{path}#{index}"),
+                Item::Document { path, index, item_index, .. } => format!("{path}#{index}.{item_index:?}"),
                 Item::File { path, .. } => path.clone(),
             };
             *seen.entry(name).or_default() += 1;

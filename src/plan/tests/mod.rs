@@ -5,3 +5,4 @@ mod paths;
 mod raw_documents;
 mod sides;
 mod table;
+mod taking_apart;

@@ -194,7 +194,9 @@ pub(super) fn fates(plan: &FabricPlan) -> Vec<String> {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Document { path, index, fate, .. } => Some((path.clone(), *index, word(fate))),
+            Item::Document { path, index, item_index, fate, .. } => {
+                Some((path.clone(), (*index, *item_index), word(fate)))
+            }
             Item::Object { .. } | Item::File { .. } => None,
         })
         .collect();
