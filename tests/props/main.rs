@@ -4,5 +4,6 @@
 
 mod model;
 mod raw;
+mod readers;
 mod render;
 mod runs;

@@ -10,8 +10,9 @@ use serde_json::{Map, Number, Value};
 
 use crate::model::key;
 
-fn awkward() -> impl Strategy<Value = String> {
-    let known = prop::sample::select(vec![
+/// Texts that some reader of YAML takes for something else.
+pub fn awkward_words() -> Vec<&'static str> {
+    vec![
         "",
         " ",
         "y",
@@ -90,7 +91,11 @@ fn awkward() -> impl Strategy<Value = String> {
         "a:",
         "1:2",
         "0b1",
-    ]);
+    ]
+}
+
+fn awkward() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(awkward_words());
     prop_oneof![4 => known.prop_map(str::to_owned), 2 => "\\PC{0,12}", 1 => any::<String>(), 1 => "[a-z \\n]{60,200}"]
 }
 
@@ -118,7 +123,7 @@ fn texts() -> impl Strategy<Value = Map<String, Value>> {
         .prop_map(|entries| entries.into_iter().filter(|(name, _)| !name.starts_with("hnp.githedgehog.com/")).collect())
 }
 
-fn object() -> impl Strategy<Value = Shared> {
+pub fn object() -> impl Strategy<Value = Shared> {
     (texts(), texts(), value()).prop_map(|(labels, annotations, spec)| Shared {
         key: key("web"),
         labels,
@@ -127,7 +132,7 @@ fn object() -> impl Strategy<Value = Shared> {
     })
 }
 
-fn rendered(want: &Shared, existing: Option<&fgd_sync::domain::document::Document>) -> Vec<u8> {
+pub fn rendered(want: &Shared, existing: Option<&fgd_sync::domain::document::Document>) -> Vec<u8> {
     let spec = Catalogue::hedgehog().get(&Kind::new("VPC")).expect("it is in the catalogue");
     let provenance = match existing {
         Some(_) => Provenance::Kept,
