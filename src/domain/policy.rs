@@ -24,6 +24,20 @@ pub struct Policy {
     pub on_git_delete: OnGitDelete,
     pub on_first_difference: OnFirstDifference,
     pub guard: DeletionGuard,
+    pub archive: Archive,
+}
+
+/// What is kept of a raw file that was taken over; Git's history keeps it always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Archive {
+    /// An entry in the archive log.
+    #[default]
+    Log,
+    /// The entry, and the file itself beside its old place as `<file>.archived`.
+    Rename,
+    /// Nothing.
+    None,
 }
 
 /// A person deleted a managed file.

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::layout::{archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
+use super::layout::{ARCHIVED, archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
 use super::table::Context;
 use super::{RawDocument, RawFile, render, yaml};
 use crate::domain::edit::{Edit, Edits};
 use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::names::Oid;
 use crate::domain::path::{BadPath, RepoPath};
+use crate::domain::policy::Archive;
 
 /// How many entries the archive log keeps; older ones are in Git's history.
 const KEPT_ENTRIES: usize = 1_000;
@@ -36,11 +37,36 @@ pub(super) fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, conte
         edits.insert(judged.raw.path.clone(), Edit::Delete);
         put_aside(judged, edits, context);
     }
-    let path = archive_log_path(&context.sides.directory);
-    let log = log_with(context.sides.own_files.get(&path), &leaving, context);
-    edits.insert(path, Edit::Write(log));
+    match context.policy.archive {
+        Archive::Log => write_log(&leaving, edits, context),
+        Archive::Rename => {
+            write_log(&leaving, edits, context);
+            leaving.iter().for_each(|judged| keep_original(judged, edits, context));
+        }
+        Archive::None => {}
+    }
     keep_directory(edits, context);
     staying
+}
+
+fn write_log(leaving: &[&Judged], edits: &mut Edits, context: Context) {
+    let path = archive_log_path(&context.sides.directory);
+    let log = log_with(context.sides.own_files.get(&path), leaving, context);
+    edits.insert(path, Edit::Write(log));
+}
+
+/// Keeps a raw file beside its old place, where nobody reads it again; one of the same name is never overwritten.
+fn keep_original(judged: &Judged, edits: &mut Edits, context: Context) {
+    let name = judged.raw.path.as_str();
+    let places = (0..=context.sides.tree.len()).filter_map(|number| {
+        let number = if number == 0 { String::new() } else { format!("-{number}") };
+        RepoPath::new(&format!("{name}{number}{ARCHIVED}")).ok()
+    });
+    let mut places = places.filter(|place| has_room(place, edits, context));
+    let place = places.find(|place| fits(place, &judged.raw.bytes, edits, context));
+    if let Some(place) = place.filter(|place| !context.sides.tree.contains_key(place)) {
+        edits.insert(place, Edit::Write(judged.raw.bytes.clone()));
+    }
 }
 
 /// raw/ stays a directory in Git when its last file leaves.
@@ -113,18 +139,19 @@ impl Pair {
         let mut candidates = candidates(raw, context)
             .filter(|(file, beside)| has_room(file, edits, context) && has_room(beside, edits, context));
         let (file, beside) = candidates.find(|(file, beside)| {
-            self.fits(file, &self.file, edits, context) && self.fits(beside, &self.reasons, edits, context)
+            fits(file, &self.file, edits, context) && fits(beside, &self.reasons, edits, context)
         })?;
         let is_there = |path: &RepoPath| context.sides.tree.contains_key(path) || edits.contains_key(path);
         (!(is_there(&file) && is_there(&beside))).then_some((file, beside))
     }
+}
 
-    fn fits(&self, path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
-        match (edits.get(path), context.sides.tree.get(path)) {
-            (Some(Edit::Write(planned)), _) => planned == bytes,
-            (Some(Edit::Delete), _) | (None, None) => true,
-            (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
-        }
+/// Whether a path is free for these bytes, or has them already.
+fn fits(path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
+    match (edits.get(path), context.sides.tree.get(path)) {
+        (Some(Edit::Write(planned)), _) => planned == bytes,
+        (Some(Edit::Delete), _) | (None, None) => true,
+        (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
     }
 }
 

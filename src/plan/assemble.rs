@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::archive::{Judged, archive};
-use super::layout::{Marker, MarkerState, marker_edit, marker_path, raw_keep_path, read_marker, skeleton};
+use super::layout::{Marker, MarkerState, is_passed_over, marker_edit, marker_path, read_marker, skeleton};
 use super::overlay::{fate, remembered};
 use super::render::{self, Provenance};
 use super::standing::Standing;
@@ -204,8 +204,7 @@ fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
             wanted.insert((document.file, document.index), fate(key, overlay, &planned.decision, *document));
         }
     }
-    let keep = raw_keep_path(&context.sides.directory);
-    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_keep(&raw.path, &keep));
+    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_passed_over(&raw.path));
     let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
     judged.sort_by_key(|judged| &judged.raw.path);
     for judged in &judged {
@@ -225,11 +224,6 @@ fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
             }
         }
     }
-}
-
-/// The files that keep raw/ and its directories in Git are nobody's documents.
-fn is_keep(path: &RepoPath, keep: &RepoPath) -> bool {
-    path.file_name() == keep.file_name()
 }
 
 fn judge_file<'a>(

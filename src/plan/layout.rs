@@ -60,6 +60,16 @@ pub fn raw_keep_path(directory: &RepoPath) -> RepoPath {
     fixed(directory, "raw/.gitkeep")
 }
 
+/// The ending of raw files that were taken over and kept: nobody's documents any more.
+pub const ARCHIVED: &str = ".archived";
+
+/// Whether a file below raw/ is nobody's document: one that keeps a directory in Git, or an archived one.
+pub fn is_passed_over(path: &RepoPath) -> bool {
+    path.file_name() == KEEP || path.file_name().ends_with(ARCHIVED)
+}
+
+const KEEP: &str = ".gitkeep";
+
 /// The files that a run must read, where they exist, for the plan: marker and archive log.
 pub fn own_paths(directory: &RepoPath) -> [RepoPath; 2] {
     [marker_path(directory), archive_log_path(directory)]

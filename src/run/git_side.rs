@@ -91,7 +91,7 @@ impl<'a> Sorted<'a> {
         }
         let (raw, managed) = (layout::raw_dir(&fabric.directory), layout::managed_dir(&fabric.directory));
         for (path, entry) in tree {
-            if path.file_name() == ".gitkeep" {
+            if layout::is_passed_over(path) {
                 continue;
             }
             if path.is_within(&raw) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, Settings};
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
-use fgd_sync::domain::policy::{OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::policy::{Archive, OnFirstDifference, OnGitDelete};
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
@@ -145,6 +145,7 @@ fabrics:
     directory: .
     on_git_delete: delete
     on_first_difference: git
+    archive: rename
     deletion_guard: {count: 1, percent: 2, window_seconds: 3}
 service: {name: Sync, email: sync@example.com}
 author_email_domain: users.example.com
@@ -181,6 +182,7 @@ people:
     assert!(fabric.directory.is_root());
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
+    assert_eq!(fabric.policy.archive, Archive::Rename);
     assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
     assert_eq!(settings.people.known["ada"].name, "Ada Lovelace");
     assert_eq!(settings.people.domain, "users.example.com");

@@ -7,7 +7,7 @@ use super::sides::{
     World, deleted, digest, document, entry, fates, key, one, outcome, path, reason, text, three, two, written,
 };
 use crate::domain::fate::{DocumentId, Effect, Fate};
-use crate::domain::policy::OnFirstDifference;
+use crate::domain::policy::{Archive, OnFirstDifference};
 use crate::plan::{GitSide, NetBoxSide, NetBoxWrite};
 
 const OTHERS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
@@ -399,4 +399,54 @@ fn a_list_stays_whole_while_one_of_its_items_is_open() {
     assert_eq!(fates(&plan), ["ingested created", "pending netbox_failing"]);
     assert!(!deleted(&plan, "raw/a.yaml"));
     assert_eq!(plan.remember[0].0.to_string(), "fabrics/lab/raw/a.yaml#0.0");
+}
+
+#[test]
+fn an_archive_may_keep_the_file_itself_beside_its_old_place() {
+    let mut world = World::new();
+    world.policy.archive = Archive::Rename;
+    world.row("web", 7, one()).raw("d/a.yaml", &web());
+
+    let plan = world.plan();
+
+    assert!(deleted(&plan, "raw/d/a.yaml"));
+    assert_eq!(written(&plan, "raw/d/a.yaml.archived").unwrap(), web());
+    assert!(written(&plan, ".hnp/archive-log.yaml").is_some());
+}
+
+#[test]
+fn an_archived_file_is_never_overwritten_and_an_equal_one_is_enough() {
+    let mut world = World::new();
+    world.policy.archive = Archive::Rename;
+    world.raw("a.yaml", OTHERS).raw("b.yaml", OTHERS);
+    world.sides.tree.insert(path("raw/a.yaml.archived"), entry(b"another one"));
+    world.sides.tree.insert(path("raw/b.yaml.archived"), entry(OTHERS.as_bytes()));
+
+    let plan = world.plan();
+
+    assert_eq!(written(&plan, "raw/a.yaml-1.archived").unwrap(), OTHERS);
+    assert!(!plan.edits.contains_key(&path("raw/a.yaml.archived")));
+    assert!(deleted(&plan, "raw/b.yaml") && !plan.edits.contains_key(&path("raw/b.yaml-1.archived")));
+}
+
+#[test]
+fn an_archive_may_keep_nothing() {
+    let mut world = World::new();
+    world.policy.archive = Archive::None;
+    world.row("web", 7, one()).raw("a.yaml", &web());
+
+    let plan = world.plan();
+
+    assert!(deleted(&plan, "raw/a.yaml"));
+    assert_eq!(written(&plan, ".hnp/archive-log.yaml"), None);
+}
+
+#[test]
+fn archived_files_are_nobodys_documents() {
+    let mut world = World::new();
+    world.raw("a.yaml.archived", &web());
+
+    let plan = world.plan();
+
+    assert!(fates(&plan).is_empty() && plan.edits.is_empty());
 }
