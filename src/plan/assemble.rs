@@ -9,9 +9,10 @@ use super::archive::{Judged, archive};
 use super::layout::{Marker, MarkerState, is_passed_over, marker_edit, marker_path, read_marker, skeleton};
 use super::overlay::{fate, remembered};
 use super::render::{self, Provenance};
+use super::rewrite::rewrite;
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
-use super::{FabricPlan, Keys, NetBoxWrite, Planned, PlannedChange, RawContent, RawFile, Verb};
+use super::{FabricPlan, GitSide, Keys, NetBoxWrite, Planned, PlannedChange, RawContent, RawFile, Verb};
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::Edit;
@@ -126,7 +127,11 @@ fn write_from_netbox(
         Some(_) => Provenance::Kept,
         None => Provenance::Born { fabric: context.sides.fabric.clone() },
     };
-    let content = Content { want: &row.shared, existing, provenance };
+    let text = match own {
+        Some(_) => file_text(planned),
+        None => planned.renamed_from.and_then(|old| keys.get(old)).and_then(file_text),
+    };
+    let content = Content { want: &row.shared, existing, text, provenance };
     let base = content.write(plan, path, spec);
     plan.changed_by.extend(planned.sides.changed_by.iter().cloned());
     let verb = match (planned.renamed_from, own) {
@@ -152,7 +157,7 @@ fn ingest(
     let file = file.below(&context.sides.directory).unwrap_or(file.as_str()).to_owned();
     let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index, item };
     let want = from.document.shared();
-    let base = Content { want: &want, existing: Some(from.document), provenance }.write(plan, path, spec);
+    let base = Content { want: &want, existing: Some(from.document), text: None, provenance }.write(plan, path, spec);
     remember_written(plan, key, planned, base);
 }
 
@@ -165,13 +170,22 @@ fn remember_written(plan: &mut FabricPlan, key: &Key, planned: &Planned, git: Gi
 struct Content<'c> {
     want: &'c Shared,
     existing: Option<&'c Document>,
+    /// Of the file that is replaced: its comments stay where they can.
+    text: Option<&'c Bytes>,
     provenance: Provenance,
+}
+
+fn file_text<'a>(planned: &Planned<'a>) -> Option<&'a Bytes> {
+    match &planned.sides.git {
+        GitSide::File { bytes, .. } => Some(bytes),
+        GitSide::Absent | GitSide::AsBase | GitSide::Broken { .. } | GitSide::Several { .. } => None,
+    }
 }
 
 impl Content<'_> {
     fn write(&self, plan: &mut FabricPlan, path: &RepoPath, spec: &KindSpec) -> GitBase {
         let body: Map<String, Value> = render::body(self.want, spec, self.existing, &self.provenance);
-        let bytes: Bytes = render::text(&body);
+        let bytes = self.text.and_then(|text| rewrite(text, &body)).unwrap_or_else(|| render::text(&body));
         let base = GitBase {
             path: path.clone(),
             blob: Oid::of_blob(&bytes),

@@ -19,6 +19,7 @@ mod paths;
 pub mod raw;
 mod recognise;
 pub mod render;
+pub mod rewrite;
 mod standing;
 mod table;
 #[cfg(test)]

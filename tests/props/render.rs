@@ -5,6 +5,7 @@ use fgd_sync::domain::kind::{Catalogue, Kind};
 use fgd_sync::domain::names::FabricName;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::render::{Provenance, render};
+use fgd_sync::plan::rewrite::rewrite;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 
@@ -166,4 +167,33 @@ proptest! {
         prop_assert_eq!(document.shared().digest(), want.digest());
         prop_assert_eq!(rendered(&want, Some(&document)), text);
     }
+
+    #[test]
+    fn a_rewritten_file_holds_exactly_what_was_wanted_and_is_rewritten_once(
+        old in object(), want in object(), comments in prop::collection::vec((0usize..60, 0usize..8), 0..8)
+    ) {
+        let text = with_comments(&String::from_utf8(rendered(&old, None)).unwrap(), &comments);
+        let ManagedFile::Document(existing) = read_document(Catalogue::hedgehog(), text.as_bytes()) else {
+            return Ok(()); // A comment fell into a text.
+        };
+        let ManagedFile::Document(wanted) = read_document(Catalogue::hedgehog(), &rendered(&want, Some(&existing))) else { unreachable!() };
+
+        if let Some(text) = rewrite(text.as_bytes(), &wanted.body) {
+            let ManagedFile::Document(found) = read_document(Catalogue::hedgehog(), &text) else {
+                return Err(TestCaseError::fail(String::from_utf8_lossy(&text).into_owned()));
+            };
+            prop_assert_eq!(&found.body, &wanted.body);
+            let again = rewrite(&text, &wanted.body);
+            prop_assert_eq!(again.as_ref(), Some(&text));
+        }
+    }
+}
+
+fn with_comments(text: &str, comments: &[(usize, usize)]) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for (place, indent) in comments {
+        let place = (*place).min(lines.len() - 1);
+        lines.insert(place, format!("{}# about something", " ".repeat(*indent)));
+    }
+    lines.join("\n")
 }
