@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::layout::{ARCHIVED, archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
+use super::layout::{ARCHIVED, archive_log_path, raw_dir, unmanaged_dir};
 use super::table::Context;
 use super::{RawDocument, RawFile, render, yaml};
 use crate::domain::edit::{Edit, Edits};
@@ -45,7 +45,6 @@ pub(super) fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, conte
         }
         Archive::None => {}
     }
-    keep_directory(edits, context);
     staying
 }
 
@@ -66,15 +65,6 @@ fn keep_original(judged: &Judged, edits: &mut Edits, context: Context) {
     let place = places.find(|place| fits(place, &judged.raw.bytes, edits, context));
     if let Some(place) = place.filter(|place| !context.sides.tree.contains_key(place)) {
         edits.insert(place, Edit::Write(judged.raw.bytes.clone()));
-    }
-}
-
-/// raw/ stays a directory in Git when its last file leaves.
-fn keep_directory(edits: &mut Edits, context: Context) {
-    let raw = raw_dir(&context.sides.directory);
-    let stays = |path: &RepoPath| path.is_within(&raw) && edits.get(path) != Some(&Edit::Delete);
-    if !context.sides.tree.keys().any(stays) {
-        edits.entry(raw_keep_path(&context.sides.directory)).or_insert(Edit::Write(Bytes::new()));
     }
 }
 
@@ -157,7 +147,8 @@ fn fits(path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool
 
 /// `a.yaml`, `a-1.yaml`, `a-2.yaml`, ... and, where those cannot be, a name made of the blob's id.
 fn candidates<'c>(raw: &'c RepoPath, context: Context<'c>) -> impl Iterator<Item = (RepoPath, RepoPath)> + 'c {
-    let below = raw.below(&raw_dir(&context.sides.directory)).unwrap_or(raw.file_name());
+    let of_raw = raw.below(&raw_dir(&context.sides.directory));
+    let below = of_raw.or(raw.below(&context.sides.directory)).unwrap_or(raw.file_name());
     let directory = unmanaged_dir(&context.sides.directory);
     let id = Oid::of_blob(raw.as_str().as_bytes());
     let last = format!("{}.yaml", id.as_str());

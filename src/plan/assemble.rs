@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::archive::{Judged, archive};
-use super::layout::{Marker, MarkerState, is_passed_over, marker_edit, marker_path, read_marker, skeleton};
+use super::directory::tend;
+use super::layout::is_passed_over;
 use super::overlay::{fate, remembered};
 use super::render::{self, Provenance};
 use super::rewrite::rewrite;
@@ -37,7 +38,8 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     }
     order_writes(&mut plan.netbox, context);
     add_raw(&mut plan, keys, context);
-    add_directory(&mut plan, context);
+    remove_copies(&mut plan, keys, context);
+    tend(&mut plan, context);
     let broken = context.sides.broken.iter();
     plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
     plan.changes.sort();
@@ -267,25 +269,13 @@ fn judge_file<'a>(
     Judged { raw, fates: fates.collect() }
 }
 
-/// The marker, and with the first one everything that a directory begins with.
-fn add_directory(plan: &mut FabricPlan, context: Context) {
-    let sides = context.sides;
-    if sides.fabric_missing {
-        return;
-    }
-    let path = marker_path(&sides.directory);
-    let marker = Marker { fabric: sides.fabric.clone(), ledger: sides.ledger.clone() };
-    if !sides.tree.contains_key(&path) {
-        for (path, edit) in skeleton(&sides.directory, context.catalogue, &marker, &sides.tree) {
-            plan.edits.entry(path).or_insert(edit);
+/// Second files of an object that has its own, unless a person has to look at it.
+fn remove_copies(plan: &mut FabricPlan, keys: &Keys, context: Context) {
+    for (path, key) in &context.sides.copies {
+        if keys.get(key).is_some_and(|planned| !matches!(planned.decision, Decision::Held(_))) {
+            plan.edits.insert(path.clone(), Edit::Delete);
+            change(plan, key, Verb::RemoveCopy);
         }
-        return;
-    }
-    let Some(existing) = sides.own_files.get(&path) else { return };
-    match (read_marker(existing), marker_edit(existing, &marker)) {
-        (MarkerState::Broken(reason), _) => plan.items.push(Item::File { path: path.to_string(), reason }),
-        (MarkerState::Named(_) | MarkerState::NoLedger, Some(edit)) => _ = plan.edits.insert(path, edit),
-        (MarkerState::Named(_) | MarkerState::NoLedger, None) => {}
     }
 }
 

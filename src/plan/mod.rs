@@ -7,6 +7,7 @@
 
 mod archive;
 mod assemble;
+pub mod directory;
 mod guard;
 pub mod layout;
 pub mod managed;
@@ -41,6 +42,7 @@ use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, Row};
 
+use self::directory::{DirectoryStatus, DirectoryWork};
 use self::overlay::Overlay;
 use self::standing::{GitFile, Standing};
 use self::table::{Context, Decision};
@@ -65,12 +67,16 @@ pub struct Sides {
     pub other_paths: BTreeMap<RepoPath, Key>,
     /// Managed files that are not one usable document.
     pub broken: Vec<BrokenFile>,
-    /// Every file below raw/, taken apart.
+    /// Every file below raw/, taken apart; at first sight of the directory also files elsewhere with documents of ours.
     pub raw: Vec<RawFile>,
+    /// Files found at first sight that hold the same as their key's own file; they go with the first commit.
+    pub copies: BTreeMap<RepoPath, Key>,
     /// What earlier runs decided finally of documents whose file is still in raw/.
     pub remembered: BTreeMap<DocumentId, Fate>,
     /// Set when NetBox does not know the fabric at all: its raw files are held.
     pub fabric_missing: bool,
+    /// The run was asked for everything: what is missing of the directory's skeleton is put back.
+    pub compared_in_full: bool,
     /// For the deletion guard.
     pub deletions: DeletionWindow,
 }
@@ -216,6 +222,10 @@ pub struct FabricPlan {
     pub changed_by: BTreeSet<String>,
     /// Deletions that the guard holds; a person confirms exactly these.
     pub guarded: BTreeSet<Key>,
+    /// Where the directory itself stands once the edits are made.
+    pub directory: DirectoryStatus,
+    /// What the edits do to the directory itself.
+    pub directory_work: DirectoryWork,
 }
 
 /// One object's change in a commit.
@@ -234,6 +244,8 @@ pub enum Verb {
     /// The file of a key that is now another name's: written there, deleted here.
     Rename,
     Ingest,
+    /// A second file that held the same goes.
+    RemoveCopy,
 }
 
 /// One write to NetBox, with what it was planned against.

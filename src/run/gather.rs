@@ -65,8 +65,10 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         other_paths,
         broken: git.broken,
         raw: git.raw,
+        copies: git.copies,
         remembered: memory.remembered.clone(),
         fabric_missing,
+        compared_in_full: asked,
         deletions: DeletionWindow {
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,

@@ -164,8 +164,10 @@ impl Model {
             other_paths: BTreeMap::new(),
             broken: Vec::new(),
             raw: Vec::new(),
+            copies: BTreeMap::new(),
             remembered: self.remembered.clone(),
             fabric_missing: false,
+            compared_in_full: true,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         }
     }

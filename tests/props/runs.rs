@@ -164,13 +164,13 @@ proptest! {
         for item in &plan.items {
             let name = match item {
                 Item::Object { key, .. } => key.to_string(),
-                Item::Document { path, index, item_index, .. } => format!("{path}#{index}.{item_index:?}"),
+                Item::Document { path, index, item_index, .. } => format!("{path}#{index}{}", item_index.map(|item| format!(".{item}")).unwrap_or_default()),
                 Item::File { path, .. } => path.clone(),
             };
             *seen.entry(name).or_default() += 1;
         }
         let keys = sides.keys.keys().map(ToString::to_string);
-        let documents = sides.raw.iter().flat_map(|raw| (0..raw.documents.len()).map(move |index| format!("{}#{index}", raw.path)));
+        let documents = sides.raw.iter().flat_map(|raw| (0..raw.documents.len()).map(move |place| raw.id(place).to_string()));
         let files = sides.broken.iter().map(|file| file.path.to_string());
         let expected: BTreeMap<String, usize> = keys.chain(documents).chain(files).map(|name| (name, 1)).collect();
         prop_assert_eq!(seen, expected);

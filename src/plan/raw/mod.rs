@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use self::list::{Listed, is_list, listed};
 use self::split::{first_content_line, line_breaks, split, without_mark};
+use super::layout::is_yaml;
 use super::outline::outline;
 use super::recognise::{Recognised, recognise};
 use super::yaml::{self, NOT_YAML};
@@ -59,7 +60,7 @@ pub fn take_apart(catalogue: &Catalogue, path: &RepoPath, blob: &Oid, bytes: Byt
 
 /// What a file is that is not looked into.
 fn whole_file(path: &RepoPath, bytes: &[u8]) -> Option<RawContent> {
-    if !is_yaml_file(path) {
+    if !is_yaml(path) {
         let why = "only files ending in .yaml or .yml are read";
         return Some(RawContent::Unmanaged(Reason::new("not_a_yaml_file", why)));
     }
@@ -105,11 +106,6 @@ fn too_many(bytes: &[u8], count: usize) -> Vec<RawDocument> {
     let why = format!("the file has at least {count} documents; {MAX_DOCUMENTS} is the most: split it");
     let content = RawContent::Held(Reason::new("too_many_documents", why));
     vec![RawDocument { index: 0, item: None, bytes: 0..bytes.len(), line: 1, content }]
-}
-
-fn is_yaml_file(path: &RepoPath) -> bool {
-    let name = path.file_name().to_ascii_lowercase();
-    name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
 /// What stands between two separators.
