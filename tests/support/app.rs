@@ -178,7 +178,9 @@ impl TestApp {
 
     fn person(&self) -> Person {
         let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
-        person.update(BRANCH);
+        if self.bare.head(BRANCH).is_some() {
+            person.update(BRANCH);
+        }
         person
     }
 
