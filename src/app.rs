@@ -87,6 +87,7 @@ impl App {
             repositories: repositories(&settings)?,
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
+            catalogue: settings.kinds.clone(),
             people: people(&settings),
         });
         let wake = Arc::new(Notify::new());
@@ -264,6 +265,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
                 ObjectModel::CustomObjects => netbox::Model::CustomObjects,
                 ObjectModel::Hedgehog => netbox::Model::Hedgehog,
             },
+            catalogue: settings.kinds.clone(),
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
             timeouts: netbox::Timeouts::default(),
@@ -314,7 +316,12 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
             })
         })
         .collect::<Result<_, SecretError>>()?;
-    Ok(Routing { netboxes, repositories, fabrics: settings.fabrics.values().cloned().collect() })
+    Ok(Routing {
+        netboxes,
+        repositories,
+        fabrics: settings.fabrics.values().cloned().collect(),
+        catalogue: settings.kinds.clone(),
+    })
 }
 
 fn tokens(settings: &Settings) -> Result<Tokens, SecretError> {

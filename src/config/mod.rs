@@ -8,6 +8,7 @@ mod branch;
 mod checks;
 mod environment;
 mod fabrics;
+mod kinds;
 mod problem;
 mod remote;
 mod secret;
@@ -89,6 +90,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     let schedule = service::schedule(&root);
     let retry = service::retry(&root);
     let people = fabrics::people(&root);
+    let kinds = kinds::kinds(&root);
     root.close();
     Some(Settings {
         listen,
@@ -105,6 +107,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         repositories: sides::usable(repositories),
         fabrics: fabrics.into_iter().filter_map(|f| f.whole()).map(|f| (f.name.clone(), f)).collect(),
         people,
+        kinds,
         warnings: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::domain::edit::Signature;
+use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::policy::Fabric;
 use crate::domain::secret::SecretSource;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub repositories: BTreeMap<RepoName, Repository>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
     pub people: People,
+    /// The 12 kinds and those of the settings.
+    pub kinds: Catalogue,
     /// What works as it is, but puts something at risk.
     pub warnings: Vec<Problem>,
 }

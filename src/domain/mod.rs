@@ -10,6 +10,7 @@ pub mod fate;
 pub mod key;
 pub mod kind;
 pub mod lease;
+pub mod mapping;
 pub mod names;
 pub mod path;
 pub mod pointer;

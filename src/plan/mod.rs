@@ -55,6 +55,8 @@ pub struct Sides {
     pub directory: RepoPath,
     /// This ledger; goes into the marker.
     pub ledger: LedgerId,
+    /// Every kind that is kept equal.
+    pub catalogue: Catalogue,
     /// The head planned on; the source of every intent.
     pub head: Option<Oid>,
     /// Every file below the directory at the head, paths from the repository's root.
@@ -262,7 +264,7 @@ pub enum NetBoxWrite {
 /// With NetBox writes in it the plan is not the last: apply them, put their answers into the sides (a row as read back,
 /// `refusal`, `unanswered`), keep the items of their keys, and plan again.
 pub fn plan_fabric(sides: &Sides, policy: &Policy) -> FabricPlan {
-    let context = Context { sides, policy, catalogue: Catalogue::hedgehog() };
+    let context = Context { sides, policy, catalogue: &sides.catalogue };
     let mut keys = decide_keys(context);
     paths::link_renames(&mut keys);
     let guarded = guard::hold_guarded(&mut keys, context);

@@ -25,6 +25,13 @@ pub struct Gathered {
     pub memory: FabricMemory,
 }
 
+/// Whose side is read, and which kinds it may have.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    pub fabric: &'a Fabric,
+    pub catalogue: &'a Catalogue,
+}
+
 /// Reads base, Git and NetBox for everything that the part's changes, the head and the raw area put into scope.
 pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<Gathered, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
@@ -32,7 +39,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 
-    let git = git_side::read(repository.as_ref(), fabric, head, &memory).await?;
+    let git = git_side::read(repository.as_ref(), Of { fabric, catalogue: &runner.catalogue }, head, &memory).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
     let fabric_missing = fabric_missing(runner, fabric, client).await?;
@@ -44,10 +51,10 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, fabric, &memory, &scope).await?;
+    let rows = netbox_side::read(client, Of { fabric, catalogue: &runner.catalogue }, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    load_needed_files(repository, &memory, &mut keys).await?;
+    load_needed_files(repository, &runner.catalogue, &memory, &mut keys).await?;
     let other_paths = memory
         .base
         .iter()
@@ -58,6 +65,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         fabric: fabric.name.clone(),
         directory: fabric.directory.clone(),
         ledger: runner.ledger.id().clone(),
+        catalogue: runner.catalogue.clone(),
         head: head.cloned(),
         tree: git.tree,
         own_files: git.own_files,
@@ -162,6 +170,7 @@ fn assemble(
 /// written from them.
 async fn load_needed_files(
     repository: &Arc<dyn Repository>,
+    catalogue: &Catalogue,
     memory: &FabricMemory,
     keys: &mut BTreeMap<Key, KeySides>,
 ) -> Result<(), Failure> {
@@ -194,7 +203,7 @@ async fn load_needed_files(
             continue;
         };
         // Base was written from a readable file, so a blob that cannot be read is left `AsBase`: nothing depends on it.
-        if let ManagedFile::Document(document) = read_document(Catalogue::hedgehog(), bytes) {
+        if let ManagedFile::Document(document) = read_document(catalogue, bytes) {
             sides.git = GitSide::File { path, blob, document: Box::new(document), bytes: bytes.clone() };
         }
     }

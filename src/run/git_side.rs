@@ -7,7 +7,6 @@ use bytes::Bytes;
 use crate::domain::edit::{Mode, Tree, TreeEntry};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
-use crate::domain::kind::Catalogue;
 use crate::domain::names::Oid;
 use crate::domain::path::RepoPath;
 use crate::domain::policy::Fabric;
@@ -17,6 +16,8 @@ use crate::plan::directory::is_onboarding;
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::{BrokenFile, GitSide, RawContent, RawFile, layout, raw};
 use crate::repo::{self, Repository};
+
+use super::gather::Of;
 
 /// What Git holds of a fabric.
 pub struct GitSides {
@@ -33,10 +34,11 @@ pub struct GitSides {
 /// Reads the directory at `head`: one tree, then only the blobs that base does not know.
 pub async fn read(
     repository: &dyn Repository,
-    fabric: &Fabric,
+    of: Of<'_>,
     head: Option<&Oid>,
     memory: &FabricMemory,
 ) -> Result<GitSides, repo::Error> {
+    let Of { fabric, catalogue } = of;
     let tree = match head {
         Some(head) => repository.tree(head, &fabric.directory).await?,
         None => Tree::new(),
@@ -53,13 +55,13 @@ pub async fn read(
     let blobs: BTreeSet<Oid> = sorted.blobs();
     let contents = repository.read(&blobs.into_iter().collect::<Vec<_>>()).await?;
     let raw_file = |(path, entry): &(&RepoPath, &TreeEntry)| {
-        raw::of_entry(Catalogue::hedgehog(), path, entry, contents.get(&entry.blob).cloned())
+        raw::of_entry(catalogue, path, entry, contents.get(&entry.blob).cloned())
     };
     let mut raw: Vec<RawFile> = sorted.raw.iter().filter_map(raw_file).collect();
     // What holds nothing of ours is none of our business outside raw/.
     let ours = |file: &RawFile| file.documents.iter().any(|found| matches!(found.content, RawContent::Document(_)));
     raw.extend(sorted.strewn.iter().filter_map(raw_file).filter(ours));
-    let Keys { keys, broken, copies } = sorted.managed_keys(&contents, fabric);
+    let Keys { keys, broken, copies } = sorted.managed_keys(&contents, of);
     Ok(GitSides { own_files, keys, broken, raw, copies, tree: tree.clone() })
 }
 
@@ -140,7 +142,7 @@ impl<'a> Sorted<'a> {
         changed.chain(raw).chain(strewn).collect()
     }
 
-    fn managed_keys(self, contents: &BTreeMap<Oid, Bytes>, fabric: &Fabric) -> Keys {
+    fn managed_keys(self, contents: &BTreeMap<Oid, Bytes>, of: Of) -> Keys {
         let mut broken = self.broken;
         let mut copies = BTreeMap::new();
         let mut keys: BTreeMap<Key, GitSide> = self.gone.iter().map(|key| ((*key).clone(), GitSide::Absent)).collect();
@@ -149,7 +151,7 @@ impl<'a> Sorted<'a> {
             let Some(bytes) = contents.get(blob) else { continue };
             // A file whose content became another key's leaves its old key without one.
             let before = self.known.get(path).map(|(key, _)| (*key).clone());
-            let reason = match read_document(Catalogue::hedgehog(), bytes) {
+            let reason = match read_document(of.catalogue, bytes) {
                 ManagedFile::Document(document) => {
                     if let Some(before) = before.filter(|before| *before != document.key) {
                         keys.entry(before).or_insert(GitSide::Absent);
@@ -164,7 +166,7 @@ impl<'a> Sorted<'a> {
                     let found = keys.remove(&document.key);
                     let side = match found {
                         Some(found) if self.onboarding && hold_the_same(&found, &side) => {
-                            let (side, copy) = own_file(found, side, fabric);
+                            let (side, copy) = own_file(found, side, of);
                             copies.extend(copy.map(|path| (path, document.key.clone())));
                             side
                         }
@@ -198,15 +200,15 @@ fn hold_the_same(one: &GitSide, other: &GitSide) -> bool {
 }
 
 /// Of two files the one that stands where the object's file belongs, else the first; and the path of the other.
-fn own_file(one: GitSide, other: GitSide, fabric: &Fabric) -> (GitSide, Option<RepoPath>) {
+fn own_file(one: GitSide, other: GitSide, of: Of) -> (GitSide, Option<RepoPath>) {
     let path_of = |side: &GitSide| match side {
         GitSide::File { path, document, .. } => Some((path.clone(), document.key.clone())),
         GitSide::Absent | GitSide::AsBase | GitSide::Broken { .. } | GitSide::Several { .. } => None,
     };
     let belongs = |side: &GitSide| {
         path_of(side).is_some_and(|(path, key)| {
-            let spec = Catalogue::hedgehog().get(&key.kind);
-            spec.and_then(|spec| layout::managed_path(&fabric.directory, spec, &key).ok()) == Some(path)
+            let spec = of.catalogue.get(&key.kind);
+            spec.and_then(|spec| layout::managed_path(&of.fabric.directory, spec, &key).ok()) == Some(path)
         })
     };
     let (own, copy) = if belongs(&other) { (other, one) } else { (one, other) };

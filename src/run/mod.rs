@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::change::Change;
+use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
 use crate::domain::policy::Fabric;
 use crate::ledger::Ledger;
@@ -28,6 +29,8 @@ pub struct Runner {
     pub repositories: BTreeMap<RepoName, Arc<dyn Repository>>,
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
+    /// Every kind that is kept equal.
+    pub catalogue: Catalogue,
     /// How commits name NetBox users and the service.
     pub people: People,
 }

@@ -6,6 +6,7 @@ mod adoption;
 mod borders;
 mod flows;
 mod ledger;
+mod more_kinds;
 mod netbox_client;
 mod queue;
 mod receive;

@@ -106,7 +106,7 @@ impl World {
 
     fn path(&self, kind: &str) -> String {
         let spec = Catalogue::hedgehog().get(&Kind::new(kind)).unwrap();
-        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug())
+        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug().unwrap())
     }
 
     async fn ask(&self, method: reqwest::Method, url: &str, body: Option<Value>) -> Value {

@@ -157,6 +157,7 @@ impl Model {
             fabric: FabricName::new("lab"),
             directory: RepoPath::new(DIRECTORY).expect("it is a good path"),
             ledger: LedgerId::new("01LEDGER"),
+            catalogue: Catalogue::hedgehog().clone(),
             head: None,
             tree,
             own_files: own.into_iter().filter_map(|path| Some((path.clone(), self.git.get(&path)?.clone()))).collect(),

@@ -98,6 +98,13 @@ impl TestApp {
         app
     }
 
+    /// A NetBox of one's own, and lines of settings: the first the fabric's, those at the margin everybody's.
+    pub async fn with(netbox: NetBox, settings: &str) -> Self {
+        let app = Self::launch(netbox, settings).await;
+        app.compare().await;
+        app
+    }
+
     async fn launch(netbox: NetBox, fabric_settings: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let git = GitServer::start_with_account(ACCOUNT.0, ACCOUNT.1).await;

@@ -73,6 +73,7 @@ impl World {
             fabric: marker.fabric,
             directory,
             ledger: marker.ledger,
+            catalogue: Catalogue::hedgehog().clone(),
             head: None,
             tree: BTreeMap::from([(marker_at.clone(), entry(&bytes))]),
             own_files: BTreeMap::from([(marker_at, bytes)]),
