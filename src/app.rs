@@ -208,6 +208,7 @@ fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
         max_wait: settings.debounce.max_wait,
         max_changes: settings.debounce.max_changes,
     };
+    options.lease = settings.lease;
     options.retry.first = settings.retry.first_wait;
     options.retry.longest = settings.retry.longest_wait;
     options.retry.max_attempts = settings.retry.attempts;
@@ -218,8 +219,15 @@ fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
     Ok(options)
 }
 
+/// How long connecting, and then one write, may take. A write starts only while the lease lasts longer than both, and a
+/// lease that is kept never has less than five sixths left.
+fn write_limits(lease: Duration) -> (Duration, Duration) {
+    ((lease / 9).min(Duration::from_secs(10)), (lease * 2 / 3).min(Duration::from_secs(60)))
+}
+
 fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Repository>>, StartError> {
     let mut all: BTreeMap<RepoName, Arc<dyn Repository>> = BTreeMap::new();
+    let (_, push) = write_limits(settings.lease);
     for (name, repository) in &settings.repositories {
         let remote = repository
             .url
@@ -245,7 +253,7 @@ fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Reposi
             credentials,
             ca_file,
             proxy,
-            timeouts: git::Timeouts::default(),
+            timeouts: git::Timeouts { push, ..git::Timeouts::default() },
         };
         let opened =
             GitRepository::open(options).map_err(|source| StartError::Repository { name: name.clone(), source })?;
@@ -256,6 +264,7 @@ fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Reposi
 
 fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Client>>, StartError> {
     let mut all = BTreeMap::new();
+    let (connect, write) = write_limits(settings.lease);
     for (name, netbox) in &settings.netboxes {
         let options = netbox::Options {
             name: name.clone(),
@@ -268,7 +277,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
             catalogue: settings.kinds.clone(),
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
-            timeouts: netbox::Timeouts::default(),
+            timeouts: netbox::Timeouts { connect, write, ..netbox::Timeouts::default() },
         };
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;

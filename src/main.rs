@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -148,7 +149,8 @@ fn start_logging(settings: &Settings) -> Result<(), ExitCode> {
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log.format {
-        LogFormat::Text => lines.init(),
+        // Colours are for eyes: in a journal or file they would be noise.
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
     Ok(())

@@ -35,6 +35,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("FGD_LOG_FORMAT", "log.format"),
     variable("FGD_LOG_FILTER", "log.filter"),
     variable("FGD_WORKERS", "workers"),
+    variable("FGD_LEASE_SECONDS", "lease_seconds"),
     variable("FGD_REDIS", "redis"),
     variable("FGD_REDIS_URL", "redis.url"),
     variable("FGD_REDIS_URL_FILE", "redis.url_file"),

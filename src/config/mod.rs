@@ -87,6 +87,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     let api_tokens = service::api_tokens(&root);
     let debounce = service::debounce(&root);
     let workers = service::workers(&root);
+    let lease = service::lease(&root);
     let schedule = service::schedule(&root);
     let retry = service::retry(&root);
     let people = fabrics::people(&root);
@@ -101,6 +102,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         api_tokens,
         debounce,
         workers,
+        lease,
         schedule,
         retry,
         netboxes: sides::usable(netboxes),

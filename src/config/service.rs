@@ -63,6 +63,10 @@ pub(super) fn workers(root: &Section<'_>) -> NonZeroUsize {
     usize::try_from(number).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
+pub(super) fn lease(root: &Section<'_>) -> Duration {
+    Duration::from_secs(root.number("lease_seconds", 90, 15..=3_600))
+}
+
 pub(super) fn log(root: &Section<'_>) -> Log {
     let mut log = Log { format: LogFormat::default(), filter: "info".to_owned() };
     let Some(section) = root.get("log").and_then(|setting| setting.section()) else { return log };

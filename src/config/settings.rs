@@ -30,6 +30,8 @@ pub struct Settings {
     pub api_tokens: Vec<ApiToken>,
     pub debounce: Debounce,
     pub workers: NonZeroUsize,
+    /// Longest silence of a worker before another may take its target.
+    pub lease: Duration,
     pub schedule: Schedule,
     pub retry: Retry,
     pub netboxes: BTreeMap<NetBoxName, NetBox>,

@@ -187,7 +187,7 @@ pub(super) async fn show_fabric(
 #[utoipa::path(
     tag = "fabrics",
     params(("name" = String, Path, description = "The fabric's name")),
-    request_body(content = SyncRequest, description = "None is the same as `{}`", example = json!({"dry_run": true})),
+    request_body(content = Option<SyncRequest>, description = "None is the same as `{}`", example = json!({"dry_run": true})),
     responses(
         (status = 202, description = "The job that does it", body = AcceptedView),
         (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),

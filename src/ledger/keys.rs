@@ -7,7 +7,7 @@
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
 //! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON) | all but advance | with the retention |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished` | zset, by time | jobs that the retention counts | settle, claim, cancel | with the job |
@@ -30,6 +30,7 @@
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
 //! | `ignored` | list | time and delivery (JSON), newest first | ignore | beyond the newest 1,000 |
+//! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
 //! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one

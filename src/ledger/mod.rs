@@ -13,6 +13,7 @@
 //! worker, with a higher fence. Whatever the first one still sends is refused.
 
 mod accept;
+pub mod budget;
 mod claim;
 mod connect;
 mod control;

@@ -13,6 +13,7 @@ pub(super) struct Scripts {
     pub(super) cancel: Script,
     pub(super) replay: Script,
     pub(super) turn: Script,
+    pub(super) budget: Script,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
@@ -32,6 +33,7 @@ impl Scripts {
             cancel: plain(include_str!("scripts/cancel.lua")),
             replay: plain(include_str!("scripts/replay.lua")),
             turn: plain(include_str!("scripts/turn.lua")),
+            budget: plain(include_str!("scripts/budget.lua")),
         }
     }
 }

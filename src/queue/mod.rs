@@ -93,7 +93,7 @@ impl Renewer {
     fn start(ledger: Ledger, proof: LeaseProof) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(ledger.lease() / 3).await;
+                tokio::time::sleep(ledger.lease() / 6).await;
                 match ledger.renew(&proof).await {
                     Ok(()) => {}
                     // The proof is revoked: whatever the run still wants to write is refused.

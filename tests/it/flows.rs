@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::report::JobState;
 use fgd_sync::ledger::types::Origin;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, drop_of_all_kinds, spec_of};
 
@@ -296,6 +296,23 @@ async fn a_dry_run_tells_the_plan_and_writes_nothing() {
     assert!(text.contains("git_created"), "{text}");
     assert_eq!(app.commits().await, commits);
     assert_eq!(app.netbox_writes(), writes);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_beside_real_changes_still_tells_a_plan() {
+    let app = TestApp::ready().await;
+    app.netbox_user("alice").create("Server", "one", spec_of("Server")).await;
+    app.deliver().await;
+
+    let job = app.post("/api/v1/fabrics/lab/sync", json!({"dry_run": true})).await;
+    app.drain().await;
+
+    let answer = app.get(job["status_url"].as_str().expect("a status url")).await;
+    let report = &answer["parts"][0]["report"];
+    assert_eq!((&report["dry_run"], &report["commit"]), (&json!(true), &Value::Null), "{answer}");
+    assert!(report.to_string().contains("git_created"), "{answer}");
+    assert!(app.files().await.contains_key("managed/servers/one.yaml"), "the change itself was carried out");
     app.finish().await;
 }
 

@@ -15,6 +15,7 @@ use fgd_sync::ledger::{Error, Ledger};
 use crate::support::redis::TestLedger;
 
 mod accepting;
+mod budget;
 mod claiming;
 mod embedded;
 mod interleavings;

@@ -8,6 +8,7 @@ mod flows;
 mod ledger;
 mod more_kinds;
 mod netbox_client;
+mod private_networks;
 mod queue;
 mod receive;
 mod repository_contract;

@@ -219,6 +219,7 @@ fn the_example_states_the_defaults() {
     assert_eq!(example.schedule, defaults.schedule);
     assert_eq!(example.retry, defaults.retry);
     assert_eq!((example.workers, example.listen, &example.log), (defaults.workers, defaults.listen, &defaults.log));
+    assert_eq!(example.lease, defaults.lease);
     assert_eq!(example.data_directory, defaults.data_directory);
     let lab = FabricName::new("lab");
     assert_eq!(example.fabrics[&lab].policy, defaults.fabrics[&lab].policy);

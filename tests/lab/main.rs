@@ -1,9 +1,9 @@
 //! The lab: fgd-sync on real parts on this machine, told as a story.
 //!
 //! The service is the real binary, started as a process with a settings file: an embedded Redis, a Git server
-//! (`git http-backend`) and a NetBox stand-in. Nothing reaches beyond this machine.
+//! (`git http-backend`) and a NetBox stand-in, or with `--netbox` a real NetBox. Nothing reaches beyond this machine.
 
-mod service;
+mod netbox;
 mod story;
 
 #[path = "../support/mod.rs"]
@@ -11,23 +11,29 @@ mod support;
 
 use std::process::ExitCode;
 
+use netbox::LabNetBox;
 use story::Story;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut keep = false;
-    for argument in &arguments {
+    let (mut keep, mut real) = (false, false);
+    for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--keep" => keep = true,
+            "--netbox" => real = true,
             other => {
-                eprintln!("lab: unknown argument `{other}`; it takes --keep");
+                eprintln!("lab: unknown argument `{other}`; it takes --keep and --netbox");
                 return ExitCode::from(2);
             }
         }
     }
-    match Story::tell(keep).await {
+    let netbox = if real { LabNetBox::real() } else { Ok(LabNetBox::stand_in()) };
+    let told = match netbox {
+        Ok(netbox) => Story::tell(netbox, keep).await,
+        Err(failure) => Err(failure),
+    };
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("\nThe lab failed: {failure}");

@@ -10,6 +10,7 @@ use fgd_sync::domain::kind::Catalogue;
 use serde_json::json;
 
 use support::app::{drop_of_all_kinds, spec_of};
+use support::real_netbox::worker;
 use world::World;
 
 #[tokio::test]
@@ -100,7 +101,7 @@ async fn what_happened_while_netboxs_worker_was_down_is_found_without_it() {
     world.until("two files are there", |world| world.managed().len() == 2).await;
     world.settle().await;
 
-    world::worker("stop");
+    worker("stop");
     world.patch("Server", changed, json!({"spec": {"description": "after"}})).await;
     world.delete("Server", deleted).await;
     world.create("Server", "created", json!({"description": "y"})).await;
@@ -109,7 +110,7 @@ async fn what_happened_while_netboxs_worker_was_down_is_found_without_it() {
     assert_eq!(world.managed(), ["servers/changed.yaml", "servers/created.yaml"]);
     assert!(world.file("managed/servers/changed.yaml").contains("after"));
     let commits = world.commits();
-    world::worker("start");
+    worker("start");
     world.until_deliveries(3).await;
     world.settle().await;
     assert_eq!(world.commits(), commits, "the late deliveries change nothing");

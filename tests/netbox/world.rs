@@ -1,12 +1,10 @@
 //! The service with real workers between a real NetBox and a real Git server.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fgd_sync::app::{App, setup_netboxes};
 use fgd_sync::config::{self, Settings};
-use fgd_sync::domain::kind::{Catalogue, Kind};
 use fgd_sync::ledger::types::{JobFilter, Origin};
 use fgd_sync::ledger::{Clock, Ledger};
 use serde_json::{Value, json};
@@ -16,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::app::{API_TOKEN, GIT_SECRET, NETBOX_SECRET, push_body, sign_as_github};
 use crate::support::git_server::{Bare, GitServer, Person, Pushed};
+use crate::support::real_netbox::RealNetBox;
 
 const REPOSITORY: &str = "fabrics.git";
 /// A NetBox on two busy cores sends about 19 deliveries a second, and starts late.
@@ -24,9 +23,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 pub struct World {
     fabric: String,
-    url: String,
-    /// A user of NetBox who is not the service.
-    alice: String,
+    netbox: RealNetBox,
     settings: Settings,
     ledger: Ledger,
     address: String,
@@ -41,7 +38,7 @@ impl World {
     /// Sets NetBox up for a service of this test alone, and a fabric of its own.
     pub async fn start(fabric: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let state = state();
+        let netbox = RealNetBox::running().unwrap();
         let git = GitServer::start().await;
         let bare = git.create(REPOSITORY);
         let pushes = tokio::sync::Mutex::new(git.pushes());
@@ -56,8 +53,8 @@ impl World {
              netbox:\n  real: {{url: '{url}', token: '{token}', webhook_secret: {NETBOX_SECRET}}}\n\
              repositories:\n  main: {{kind: git, url: '{repository}', webhook_secret: {GIT_SECRET}}}\n\
              fabrics:\n  {fabric}: {{netbox: real, repository: main, branch: main, directory: fabric}}\n",
-            url = state["NETBOX_URL"],
-            token = state["NETBOX_TOKEN"],
+            url = netbox.url,
+            token = netbox.token,
             repository = git.url(REPOSITORY),
         );
         std::fs::write(&file, text).unwrap();
@@ -76,8 +73,7 @@ impl World {
         });
         let world = Self {
             fabric,
-            url: state["NETBOX_URL"].clone(),
-            alice: state["NETBOX_ALICE_TOKEN"].clone(),
+            netbox,
             settings,
             ledger,
             address: format!("http://127.0.0.1:{port}"),
@@ -104,54 +100,28 @@ impl World {
         serving.await.unwrap();
     }
 
-    fn path(&self, kind: &str) -> String {
-        let spec = Catalogue::hedgehog().get(&Kind::new(kind)).unwrap();
-        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug().unwrap())
-    }
-
-    async fn ask(&self, method: reqwest::Method, url: &str, body: Option<Value>) -> Value {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut request = client.request(method, url).bearer_auth(&self.alice);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{url}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-
-    fn object(&self, name: &str, spec: Value) -> Value {
-        json!({"name": name, "fabric": self.fabric, "namespace": "default", "spec": spec, "labels": {}, "annotations": {}})
-    }
-
     /// Alice creates an object; returns its id.
     pub async fn create(&self, kind: &str, name: &str, spec: Value) -> u64 {
-        let made = self.ask(reqwest::Method::POST, &self.path(kind), Some(self.object(name, spec))).await;
-        made["id"].as_u64().unwrap()
+        self.netbox.create(&self.fabric, kind, &[(name.to_owned(), spec)]).await[0]
     }
 
     /// Alice creates many objects in one request.
     pub async fn create_many(&self, kind: &str, count: usize) {
-        let object = |n: usize| self.object(&format!("bulk-{n:03}"), json!({"description": format!("number {n}")}));
-        let objects: Vec<Value> = (0..count).map(object).collect();
-        self.ask(reqwest::Method::POST, &self.path(kind), Some(Value::Array(objects))).await;
+        let object = |n: usize| (format!("bulk-{n:03}"), json!({"description": format!("number {n}")}));
+        self.netbox.create(&self.fabric, kind, &(0..count).map(object).collect::<Vec<_>>()).await;
     }
 
     pub async fn patch(&self, kind: &str, id: u64, fields: Value) {
-        self.ask(reqwest::Method::PATCH, &format!("{}{id}/", self.path(kind)), Some(fields)).await;
+        self.netbox.patch(kind, id, fields).await;
     }
 
     pub async fn delete(&self, kind: &str, id: u64) {
-        self.ask(reqwest::Method::DELETE, &format!("{}{id}/", self.path(kind)), None).await;
+        self.netbox.delete(kind, id).await;
     }
 
     /// The fabric's rows of a kind, by name.
     pub async fn rows(&self, kind: &str) -> Vec<Value> {
-        let url = format!("{}?limit=1000&ordering=name", self.path(kind));
-        let found = self.ask(reqwest::Method::GET, &url, None).await;
-        let rows = found["results"].as_array().unwrap().iter();
-        rows.filter(|row| row["fabric"] == json!(self.fabric)).cloned().collect()
+        self.netbox.rows(&self.fabric, kind).await
     }
 
     /// A person pushes files of the fabric's directory.
@@ -256,19 +226,4 @@ async fn set_up(settings: &Settings) -> Vec<String> {
     let mut told = Vec::new();
     setup_netboxes(settings, None, false, |step| told.push(step)).await.unwrap();
     told
-}
-
-/// Starts or stops NetBox's background worker.
-pub fn worker(verb: &str) {
-    let status = Command::new("tests/netbox/worker").arg(verb).status().unwrap();
-    assert!(status.success(), "tests/netbox/worker {verb}: {status}");
-}
-
-fn state() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(".dev/netbox/state.env")
-        .expect("no NetBox runs: start this suite with tests/netbox/run");
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

@@ -4,9 +4,13 @@
 
 pub mod app;
 pub mod fakes;
+pub mod front;
 pub mod git_server;
 pub mod lease;
+pub mod process;
+pub mod real_netbox;
 pub mod redis;
+pub mod ssh_server;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};

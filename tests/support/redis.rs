@@ -1,7 +1,7 @@
 //! A real Redis for each test, and a ledger on it.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,9 +36,14 @@ impl RedisServer {
         server
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("unix://{}", self.directory.path().join("redis.sock").display())
+        format!("unix://{}", self.socket().display())
     }
 
     /// The default options of a ledger on it.

@@ -34,7 +34,7 @@ redis.call('HSET', P .. 'meta', 'id_ms', ms, 'id_count', count)
 local job = base32(ms, 10) .. base32(count, 4) .. random
 local seq = redis.call('HINCRBY', P .. 'meta', 'seq', 1)
 
-local parts, targets = {}, {}
+local parts, targets, dry_run = {}, {}, true
 for i = CHANGES, #ARGV, WIDTH do
   local fabric, target, slot, event, cascade, user, rest = unpack(ARGV, i, i + WIDTH - 1)
   local entry = { h = rest, c = cascade == '1', s = seq, l = seq }
@@ -42,9 +42,11 @@ for i = CHANGES, #ARGV, WIDTH do
   if user ~= '' then entry.u = { user } end
   put(fabric, slot, entry)
   parts[fabric], targets[target] = target, true
+  dry_run = dry_run and slot == 'dry_run'
 end
 
 redis.call('HSET', P .. 'job:' .. job, 'origin', origin, 'created', now, 'updated', now, 'duplicates', 0, 'state', 'queued')
+if dry_run then redis.call('HSET', P .. 'job:' .. job, 'dry_run', 1) end
 redis.call('ZADD', P .. 'jobs', 0, job)
 redis.call('ZADD', P .. 'jobs:state:queued', 0, job)
 for fabric, target in pairs(parts) do

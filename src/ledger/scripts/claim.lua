@@ -32,6 +32,21 @@ local function freeze(fabric, room)
   return room, true
 end
 
+-- Moves a dry run alone into the batch: its report tells a plan, which nothing that is applied may be part of.
+local function freeze_dry_run(fabric)
+  local pending, jobs = P .. 'pending:' .. fabric, P .. 'pending_jobs:' .. fabric
+  redis.call('HSET', P .. 'batch:' .. fabric, 'dry_run', redis.call('HGET', pending, 'dry_run'))
+  redis.call('HDEL', pending, 'dry_run')
+  redis.call('ZREM', P .. 'pending_order:' .. fabric, 'dry_run')
+  local waiting = members('pending_jobs:' .. fabric, true)
+  for i = 1, #waiting, 2 do
+    if redis.call('HEXISTS', P .. 'job:' .. waiting[i], 'dry_run') == 1 then
+      redis.call('ZADD', P .. 'batch_jobs:' .. fabric, waiting[i + 1], waiting[i])
+      redis.call('ZREM', jobs, waiting[i])
+    end
+  end
+end
+
 local because
 if redis.call('HEXISTS', target_key, 'batch') == 1 then
   -- The holder died: the same batch again, or its end.
@@ -73,7 +88,14 @@ else
   local room = S.max_changes
   for _, each in ipairs(ready) do
     local key, left = P .. 'fabric:' .. each.fabric, true
-    if room > 0 then
+    local pending = P .. 'pending:' .. each.fabric
+    if redis.call('HEXISTS', pending, 'dry_run') == 1 and redis.call('HLEN', pending) > 1 then
+      -- Everything else stays as it is, and is due next.
+      freeze_dry_run(each.fabric)
+      redis.call('SADD', batch_fabrics, each.fabric)
+      redis.call('HSET', key, 'batch_of', target)
+      left = false
+    elseif room > 0 then
       local took
       took, left = freeze(each.fabric, room)
       room = room - took

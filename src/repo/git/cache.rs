@@ -28,6 +28,10 @@ const PARTIAL: &[(&str, &str)] =
     &[("remote.origin.promisor", "true"), ("remote.origin.partialclonefilter", "blob:none")];
 /// As PARTIAL, and without telling what we have: the server would leave out blobs of commits that it thinks complete.
 const PARTIAL_BLOBS: &[(&str, &str)] = &[PARTIAL[0], PARTIAL[1], ("fetch.negotiationAlgorithm", "noop")];
+/// Everything as an ordinary clone has it, without telling what we have.
+const WHOLE: &[(&str, &str)] = &[("fetch.negotiationAlgorithm", "noop")];
+/// Stands in a cache whose server gives no single objects: from then on it is fetched whole.
+const WHOLE_MARK: &str = "fgd-whole";
 /// Collects garbage when there is enough of it; the default limits, off in every other call.
 const COLLECT: &[(&str, &str)] =
     &[PARTIAL[0], PARTIAL[1], ("gc.auto", "6700"), ("gc.autoDetach", "false"), ("gc.autoPackLimit", "50")];
@@ -52,7 +56,8 @@ pub(super) struct Held<'a> {
     _lock: File,
 }
 
-/// What a fetch of the branch's head or of objects may have to do without.
+/// What a fetch leaves out.
+#[derive(Clone, Copy)]
 enum Filter {
     Blobless,
     Nothing,
@@ -185,8 +190,8 @@ impl Held<'_> {
     pub(super) async fn fetch_branch(&self, branch: &BranchName) -> Result<Option<Oid>, Error> {
         // One flat level: `a` here and `a/b` there, one after the other, must not collide.
         let local = format!("refs/fgd/{}", hex::encode(branch.as_str()));
-        let fetched = self.fetch(&[format!("+refs/heads/{branch}:{local}")], PARTIAL, Filter::Blobless).await;
-        match fetched {
+        let (config, filter) = self.extent();
+        match self.fetch(&[format!("+refs/heads/{branch}:{local}")], config, filter).await {
             Ok(()) => {}
             Err(Fetch::NoBranch) => return Ok(None),
             Err(other) => return Err(self.unexpected(other)),
@@ -207,7 +212,8 @@ impl Held<'_> {
         {
             return Ok(());
         }
-        match self.fetch(&[commit.to_string()], PARTIAL, Filter::Blobless).await {
+        let (config, filter) = self.extent();
+        match self.fetch(&[commit.to_string()], config, filter).await {
             Ok(()) => {}
             Err(Fetch::NoObject(_)) => return Err(self.missing(commit)),
             Err(Fetch::OnlyTips) => self.fetch_everything().await?,
@@ -227,10 +233,28 @@ impl Held<'_> {
         }
     }
 
-    /// For old servers: all branches with all their blobs, as an ordinary clone would have them.
+    /// How much a fetch of commits brings.
+    fn extent(&self) -> (&'static [(&'static str, &'static str)], Filter) {
+        match self.bare.join(WHOLE_MARK).exists() {
+            true => (&[], Filter::Nothing),
+            false => (PARTIAL, Filter::Blobless),
+        }
+    }
+
+    /// For servers that give no single objects (protocol 0, as over an ssh that does not pass `GIT_PROTOCOL` on): all
+    /// branches with all their blobs, now and at every later fetch.
     async fn fetch_everything(&self) -> Result<(), Error> {
+        // While a ref names a commit, git believes that all of it is here.
+        let refs = self.call("listing the cache's refs", ["for-each-ref", "--format=delete %(refname)", "refs/"]);
+        let deletions = self.git().run(refs).await?;
+        self.git().run(self.call("dropping the cache's refs", ["update-ref", "--stdin"]).stdin(deletions)).await?;
         let all = ["+refs/heads/*:refs/fgd-all/*".to_owned()];
-        self.fetch(&all, PARTIAL_BLOBS, Filter::Nothing).await.map_err(|failed| self.unexpected(failed))
+        self.fetch(&all, WHOLE, Filter::Nothing).await.map_err(|failed| self.unexpected(failed))?;
+        let mark = self.bare.join(WHOLE_MARK);
+        std::fs::write(&mark, "").map_err(|error| Error::Local {
+            doing: "marking the cache",
+            detail: format!("{}: {error}", mark.display()),
+        })
     }
 
     async fn fetch(&self, wants: &[String], config: &[(&str, &str)], filter: Filter) -> Result<(), Fetch> {

@@ -72,6 +72,24 @@ async fn a_job_with_more_changes_than_a_batch_ends_with_its_last_batch() {
 }
 
 #[tokio::test]
+async fn a_dry_run_is_a_batch_of_its_own_and_what_waited_follows() {
+    let test = TestLedger::open().await;
+    let change = accept(&test.ledger, &delivery("lab", updated(1))).await;
+    let dry_run = accept(&test.ledger, &Accept { at_once: true, ..delivery("lab", Change::DryRun) }).await;
+    let other = accept(&test.ledger, &delivery("lab", updated(2))).await;
+
+    let first = claim(&test.ledger).await;
+    done(&test.ledger, &first).await.unwrap();
+    let second = claim(&test.ledger).await;
+    done(&test.ledger, &second).await.unwrap();
+
+    assert_eq!((&first.parts[0].changes, &first.parts[0].jobs), (&vec![Change::DryRun], &vec![dry_run]));
+    assert_eq!(second.parts[0].changes, [updated(1), updated(2)]);
+    assert_eq!(second.parts[0].jobs, [change, other]);
+    assert!(is_at_rest(&test.ledger).await);
+}
+
+#[tokio::test]
 async fn a_request_is_due_at_once() {
     let test = TestLedger::open().await;
     accept(&test.ledger, &Accept { at_once: true, ..delivery("lab", Change::Everything) }).await;

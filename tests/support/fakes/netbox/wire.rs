@@ -219,20 +219,24 @@ fn python_string(text: &str) -> String {
 impl Delivery {
     /// Sends it to `url`, or where its webhook says; NetBox does not try again by itself.
     pub async fn send(&self, url: Option<&str>) -> Result<u16, String> {
+        Ok(self.send_for_answer(url.unwrap_or(&self.url)).await?.0)
+    }
+
+    /// Sends it to `url` and returns the status and the answer, `null` when that is not JSON.
+    pub async fn send_for_answer(&self, url: &str) -> Result<(u16, Value), String> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.to_string())?;
-        let mut request = client
-            .post(url.unwrap_or(&self.url))
-            .header("User-Agent", "python-urllib3/2.8.0")
-            .header("Content-Type", "application/json");
+        let mut request =
+            client.post(url).header("User-Agent", "python-urllib3/2.8.0").header("Content-Type", "application/json");
         if let Some(signature) = &self.signature {
             request = request.header("X-Hook-Signature", signature);
         }
         let answer = request.body(self.body.clone()).send().await.map_err(|error| error.to_string())?;
-        Ok(answer.status().as_u16())
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.unwrap_or(Value::Null)))
     }
 }
