@@ -20,6 +20,7 @@
 //! | [`config`] | settings from a file and the environment | `domain` |
 //! | [`webhook`] | bytes of a delivery to our words | `domain` |
 //! | [`plan`] | what brings both sides together | `domain` |
+//! | [`validate`] | whether a cluster would take a document | `domain` |
 //! | [`repo`] | repositories; kind `git` | `domain` |
 //! | [`netbox`] | NetBox over REST, and its setup | `domain` |
 //! | [`ledger`] | Redis: the truth | `domain` |
@@ -38,4 +39,5 @@ pub mod plan;
 pub mod queue;
 pub mod repo;
 pub mod run;
+pub mod validate;
 pub mod webhook;

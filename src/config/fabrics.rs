@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::edit::Signature;
 use crate::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use crate::domain::path::RepoPath;
-use crate::domain::policy::{Archive, DeletionGuard, Fabric, OnFirstDifference, OnGitDelete, Policy};
+use crate::domain::policy::{Archive, DeletionGuard, Fabric, OnFirstDifference, OnGitDelete, Policy, Validation};
 
 use super::branch;
 use super::section::{Refusal, Section, Setting};
@@ -84,6 +84,7 @@ fn policy(section: &Section<'_>) -> Policy {
     let deletes = [("hold", OnGitDelete::Hold), ("delete", OnGitDelete::Delete)];
     let differences =
         [("hold", OnFirstDifference::Hold), ("netbox", OnFirstDifference::Netbox), ("git", OnFirstDifference::Git)];
+    let validations = [("strict", Validation::Strict), ("warn", Validation::Warn), ("off", Validation::Off)];
     let archives = [("log", Archive::Log), ("rename", Archive::Rename), ("none", Archive::None)];
     Policy {
         on_git_delete: section.get("on_git_delete").and_then(|setting| setting.choice(&deletes)).unwrap_or_default(),
@@ -92,6 +93,7 @@ fn policy(section: &Section<'_>) -> Policy {
             .and_then(|setting| setting.choice(&differences))
             .unwrap_or_default(),
         guard: guard(section),
+        validation: section.get("validation").and_then(|setting| setting.choice(&validations)).unwrap_or_default(),
         archive: section.get("archive").and_then(|setting| setting.choice(&archives)).unwrap_or_default(),
     }
 }
