@@ -21,6 +21,7 @@
 //! | [`webhook`] | bytes of a delivery to our words | `domain` |
 //! | [`plan`] | what brings both sides together | `domain` |
 //! | [`validate`] | whether a cluster would take a document | `domain` |
+//! | [`lint`] | local files, held to all of it without a server | `plan`, `validate`, `domain` |
 //! | [`repo`] | repositories; kind `git` | `domain` |
 //! | [`netbox`] | NetBox over REST, and its setup | `domain` |
 //! | [`ledger`] | Redis: the truth | `domain` |
@@ -34,6 +35,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ledger;
+pub mod lint;
 pub mod netbox;
 pub mod plan;
 pub mod queue;

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod cli;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Command {
         #[command(subcommand)]
         server: Setup,
     },
+    /// Check Kubernetes documents as the service and a cluster would; needs no server and no settings.
+    Lint(cli::lint::LintArgs),
     /// Print the API description (OpenAPI, JSON).
     Openapi,
 }
@@ -83,6 +87,7 @@ async fn main() -> ExitCode {
             Ok(settings) => setup_netbox(&settings, name.map(NetBoxName::new), dry_run).await,
             Err(code) => code,
         },
+        Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => openapi(),
     }
 }

@@ -29,6 +29,11 @@ impl Pointer {
         self.then(Step::Index(index))
     }
 
+    /// This pointer, and from there the other.
+    pub fn join(&self, rest: &Pointer) -> Self {
+        Self(self.0.iter().chain(&rest.0).cloned().collect())
+    }
+
     fn then(&self, step: Step) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
     }

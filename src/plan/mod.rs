@@ -38,6 +38,7 @@ use crate::domain::key::Key;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, LedgerId, Oid};
 use crate::domain::path::RepoPath;
+use crate::domain::pointer::Pointer;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, Row};
@@ -162,6 +163,14 @@ impl RawFile {
     pub fn id(&self, place: usize) -> DocumentId {
         let (index, item) = self.documents.get(place).map_or((place, None), |found| (found.index, found.item));
         DocumentId { path: self.path.clone(), blob: self.blob.clone(), index, item }
+    }
+
+    /// Line and column in the file (1-based) of each pointer into the document at a place of `documents`.
+    pub fn places(&self, place: usize, pointers: &[&Pointer]) -> Vec<(u64, u64)> {
+        match self.documents.get(place) {
+            Some(document) if !pointers.is_empty() => raw::places(&self.bytes, document, pointers),
+            Some(_) | None => Vec::new(),
+        }
     }
 }
 

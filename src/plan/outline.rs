@@ -49,36 +49,26 @@ pub struct Entry {
 }
 
 impl Node {
-    /// The node at a pointer, or the nearest one above it: what a merge or an alias brought in stands elsewhere.
-    pub fn nearest(&self, pointer: &Pointer) -> &Node {
+    /// The place of the key or item at a pointer, or of the nearest above it: where a person looks first.
+    pub fn place(&self, pointer: &Pointer) -> (u64, u64) {
         let mut node = self;
+        let mut place = (self.line, self.column);
         for step in pointer.steps() {
-            let next = match (&node.shape, step) {
+            match (&node.shape, step) {
                 (Shape::Map { entries, .. }, Step::Key(name)) => {
-                    entries.iter().find(|entry| entry.name == *name).map(|entry| &entry.value)
+                    let Some(entry) = entries.iter().find(|entry| entry.name == *name) else { return place };
+                    place = (entry.key.line, entry.key.column);
+                    node = &entry.value;
                 }
-                (Shape::List { items, .. }, Step::Index(index)) => items.get(*index),
-                (Shape::Leaf | Shape::Map { .. } | Shape::List { .. }, _) => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => break,
+                (Shape::List { items, .. }, Step::Index(index)) => {
+                    let Some(item) = items.get(*index) else { return place };
+                    place = (item.line, item.column);
+                    node = item;
+                }
+                (Shape::Leaf | Shape::Map { .. } | Shape::List { .. }, _) => return place,
             }
         }
-        node
-    }
-
-    /// The place of the key at a pointer, or of the nearest node above it: where a person looks first.
-    pub fn place(&self, pointer: &Pointer) -> (u64, u64) {
-        let steps = pointer.steps();
-        if let Some((Step::Key(name), above)) = steps.split_last()
-            && let Shape::Map { entries, .. } = &self.nearest(&Pointer::from(above)).shape
-            && let Some(entry) = entries.iter().find(|entry| entry.name == *name)
-        {
-            return (entry.key.line, entry.key.column);
-        }
-        let node = self.nearest(pointer);
-        (node.line, node.column)
+        place
     }
 }
 

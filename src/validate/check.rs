@@ -1,7 +1,7 @@
 //! A value against a schema: everything that is wrong, with its place in both.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::cmp::Ordering;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Number, Value};
 
@@ -54,7 +54,9 @@ impl Checker {
 
     fn object(&mut self, map: &Map<String, Value>, schema: &Schema) {
         for name in schema.required.iter().filter(|name| !map.contains_key(*name)) {
-            self.error("schema_required", "required", format!("`{name}` is missing"));
+            self.at.push(Step::Key(name.clone()));
+            self.error("schema_required", "required", "is missing");
+            self.at.pop();
         }
         self.bounds(map.len(), schema.entries, ("minProperties", "maxProperties"), "entries");
         for (name, value) in map {
@@ -346,7 +348,7 @@ mod tests {
         assert_eq!(
             findings(schema, value),
             [
-                "schema_required spec s.required",
+                "schema_required spec.role s.required",
                 "schema_maximum spec.ports[1].mtu s.properties.ports.items.properties.mtu.maximum",
                 "schema_enum spec.speeds[\"E1/1\"] s.properties.speeds.additionalProperties.enum",
             ]

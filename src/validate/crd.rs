@@ -13,6 +13,8 @@ use crate::domain::pointer::Pointer;
 #[derive(Debug, Clone, Default)]
 pub struct Crds {
     kinds: BTreeMap<(String, String), Versions>,
+    /// The plural, by group and kind.
+    plurals: BTreeMap<(String, String), String>,
     unchecked: Unchecked,
 }
 
@@ -61,6 +63,9 @@ impl Crds {
                 Some((version.get("name")?.as_str()?.to_owned(), schema))
             })
             .collect();
+        let plural =
+            text("/spec/names/plural").map_or_else(|| format!("{}s", kind.to_ascii_lowercase()), str::to_owned);
+        self.plurals.insert((group.to_owned(), kind.to_owned()), plural);
         self.kinds.insert((group.to_owned(), kind.to_owned()), versions);
         1
     }
@@ -68,6 +73,11 @@ impl Crds {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// Group, kind and plural of each.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.plurals.iter().map(|((group, kind), plural)| (group.as_str(), kind.as_str(), plural.as_str()))
     }
 
     /// Whether there is one for this group and kind.
@@ -151,7 +161,7 @@ mod tests {
 
         assert_eq!(codes(&crds, gateway(json!({"asn": 1}))), Vec::<String>::new());
         assert_eq!(codes(&crds, gateway(json!({"asn": "1"}))), ["schema_type spec.asn"]);
-        assert_eq!(codes(&crds, json!({"apiVersion": "example.com/v1", "kind": "Gateway"})), ["schema_required "]);
+        assert_eq!(codes(&crds, json!({"apiVersion": "example.com/v1", "kind": "Gateway"})), ["schema_required spec"]);
     }
 
     #[test]

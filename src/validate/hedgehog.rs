@@ -2,7 +2,7 @@
 //!
 //! Many fields are filled in by the cluster itself, so a missing one is told only where upstream requires it.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use serde_json::{Map, Value};
 

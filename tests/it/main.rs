@@ -6,6 +6,7 @@ mod adoption;
 mod borders;
 mod flows;
 mod ledger;
+mod lint;
 mod more_kinds;
 mod netbox_client;
 mod private_networks;

@@ -58,6 +58,24 @@ pub fn take_apart(catalogue: &Catalogue, path: &RepoPath, blob: &Oid, bytes: Byt
     RawFile { path: path.clone(), blob: blob.clone(), bytes, documents }
 }
 
+/// Line and column in the file of each pointer into one of its documents.
+pub(super) fn places(file: &[u8], document: &RawDocument, pointers: &[&Pointer]) -> Vec<(u64, u64)> {
+    let before = line_breaks(&file[..document.bytes.start]);
+    let text = std::str::from_utf8(without_mark(&file[document.bytes.clone()])).unwrap_or_default();
+    let outline = outline(text);
+    let place = |pointer: &&Pointer| match &outline {
+        None => (document.line, 1),
+        Some(outline) => {
+            let (line, column) = match document.item {
+                None => outline.place(pointer),
+                Some(item) => outline.place(&Pointer::default().key("items").index(item).join(pointer)),
+            };
+            (before + line, column)
+        }
+    };
+    pointers.iter().map(place).collect()
+}
+
 /// What a file is that is not looked into.
 fn whole_file(path: &RepoPath, bytes: &[u8]) -> Option<RawContent> {
     if !is_yaml(path) {
