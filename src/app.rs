@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{self, Access, ObjectModel, Settings};
-use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
+use crate::lint;
 use crate::netbox;
 use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
@@ -23,6 +25,7 @@ use crate::queue::{self, WorkerOptions};
 use crate::repo::git::{self, Credentials, GitRepository};
 use crate::repo::{self, Repository};
 use crate::run::Runner;
+use crate::validate::Crds;
 use crate::webhook;
 
 /// How long running batches may take after the stop was asked for: less than what Kubernetes and systemd grant by default.
@@ -56,6 +59,8 @@ pub enum StartError {
     NetBox { name: NetBoxName, source: netbox::Error },
     #[error("the NetBox `{name}` has no webhook secret in the settings, so its deliveries could not be verified")]
     NoSecret { name: NetBoxName },
+    #[error("the CRDs of the fabric `{fabric}` cannot be used")]
+    Crds { fabric: FabricName, source: lint::files::Error },
     #[error("the settings have no NetBox named `{name}`")]
     NoSuchNetBox { name: NetBoxName },
     #[error("a secret cannot be read")]
@@ -88,6 +93,7 @@ impl App {
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
             catalogue: settings.kinds.clone(),
+            crds: crds(&settings)?,
             people: people(&settings),
         });
         let wake = Arc::new(Notify::new());
@@ -282,6 +288,28 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;
         all.insert(name.clone(), Arc::new(client));
+    }
+    Ok(all)
+}
+
+/// Reads the CRDs that the settings name; each place once.
+pub fn crds(settings: &Settings) -> Result<BTreeMap<FabricName, Arc<Crds>>, StartError> {
+    let mut read: BTreeMap<&Path, Arc<Crds>> = BTreeMap::new();
+    let mut all = BTreeMap::new();
+    for (fabric, path) in &settings.crds {
+        let crds = match read.get(path.as_path()) {
+            Some(crds) => crds.clone(),
+            None => {
+                let found = lint::files::read_crds(path);
+                let found = found.map_err(|source| StartError::Crds { fabric: fabric.clone(), source })?;
+                for what in found.unchecked() {
+                    tracing::warn!(fabric = %fabric, crds = %path.display(), "{what}");
+                }
+                Arc::new(found)
+            }
+        };
+        read.insert(path, crds.clone());
+        all.insert(fabric.clone(), crds);
     }
     Ok(all)
 }

@@ -25,7 +25,7 @@
 //! | [`repo`] | repositories; kind `git` | `domain` |
 //! | [`netbox`] | NetBox over REST, and its setup | `domain` |
 //! | [`ledger`] | Redis: the truth | `domain` |
-//! | [`run`] | gather, apply and settle around the plan | the four above, `domain` |
+//! | [`run`] | gather, validate, apply and settle around the plan | `plan`, `validate`, `repo`, `netbox`, `ledger`, `domain` |
 //! | [`queue`] | workers and schedules | `run`, `ledger`, `domain` |
 //! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
 //! | [`app`] | the composition root | all |

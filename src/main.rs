@@ -117,6 +117,10 @@ fn counted(number: usize, what: &str) -> String {
 fn check(file: &SettingsFile) -> ExitCode {
     match load(file) {
         Ok(settings) => {
+            if let Err(failed) = app::crds(&settings) {
+                fail(&failed);
+                return ExitCode::from(USAGE);
+            }
             println!(
                 "The settings are good: {}, {}, {}.",
                 counted(settings.fabrics.len(), "fabric"),

@@ -1,6 +1,7 @@
 //! Fabrics with their policies, and the people who stand in commits.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::edit::Signature;
@@ -20,6 +21,7 @@ pub(super) struct ReadFabric<'a> {
     pub branch: Option<BranchName>,
     pub directory: Option<(Setting<'a>, RepoPath)>,
     policy: Policy,
+    pub crds: Option<PathBuf>,
 }
 
 impl ReadFabric<'_> {
@@ -56,6 +58,7 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
         .require("directory", "Write its path in the repository, such as `fabrics/lab`; `.` is the root.")
         .and_then(|setting| setting.parse(directory).map(|path| (setting, path)));
     let policy = policy(&section);
+    let crds = section.get("crds").and_then(|setting| setting.readable_path());
     section.close();
     Some(ReadFabric {
         name: FabricName::new(name),
@@ -64,6 +67,7 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
         branch: branch.map(BranchName::new),
         directory,
         policy,
+        crds,
     })
 }
 

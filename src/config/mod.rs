@@ -107,6 +107,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         retry,
         netboxes: sides::usable(netboxes),
         repositories: sides::usable(repositories),
+        crds: fabrics.iter().filter_map(|fabric| Some((fabric.name.clone(), fabric.crds.clone()?))).collect(),
         fabrics: fabrics.into_iter().filter_map(|f| f.whole()).map(|f| (f.name.clone(), f)).collect(),
         people,
         kinds,

@@ -68,7 +68,7 @@ impl<'a> Setting<'a> {
     pub fn text(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
-            Value::Bool | Value::Integer(_) | Value::Float => {
+            Value::Bool(_) | Value::Integer(_) | Value::Float => {
                 self.expected("a text", "Put the value in quotes.");
                 None
             }
@@ -92,6 +92,12 @@ impl<'a> Setting<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        // YAML reads a plain `off` as false; whoever writes it means the word.
+        if let Value::Bool(value) = self.node.value
+            && let Some((_, value)) = words.iter().find(|(word, _)| *word == if value { "on" } else { "off" })
+        {
+            return Some(*value);
+        }
         self.parse(|text| {
             words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
@@ -105,7 +111,7 @@ impl<'a> Setting<'a> {
         let number = match &self.node.value {
             Value::Integer(number) => u64::try_from(*number).ok(),
             Value::Text(text) if self.is_variable() => text.trim().parse().ok(),
-            Value::Null | Value::Bool | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+            Value::Null | Value::Bool(_) | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_) => {
                 self.expected("a whole number", &remedy);
                 return None;
             }
@@ -135,6 +141,19 @@ impl<'a> Setting<'a> {
             Err(error) => self.refuse(
                 format!("{} cannot be read: {error}", path.display()),
                 "Name a file that the service's user may read.",
+            ),
+        }
+        None
+    }
+
+    /// A path of a file or directory that is there.
+    pub fn readable_path(&self) -> Option<PathBuf> {
+        let path = self.path_buf()?;
+        match std::fs::metadata(&path) {
+            Ok(_) => return Some(path),
+            Err(error) => self.refuse(
+                format!("{} cannot be read: {error}", path.display()),
+                "Name a directory or file that the service's user may read.",
             ),
         }
         None

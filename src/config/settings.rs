@@ -37,6 +37,8 @@ pub struct Settings {
     pub netboxes: BTreeMap<NetBoxName, NetBox>,
     pub repositories: BTreeMap<RepoName, Repository>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
+    /// Where a fabric's CRDs are: a directory, or one file.
+    pub crds: BTreeMap<FabricName, PathBuf>,
     pub people: People,
     /// The 12 kinds and those of the settings.
     pub kinds: Catalogue,

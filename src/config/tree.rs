@@ -17,11 +17,12 @@ pub(super) struct Node {
     pub place: Option<Place>,
 }
 
-/// What YAML can hold, as far as settings use it: no setting is a boolean or a fraction.
+/// What YAML can hold, as far as settings use it: no setting is a fraction, and booleans are words of choices.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Null,
-    Bool,
+    /// `true`, `on`, `yes` and the like.
+    Bool(bool),
     Integer(i128),
     Float,
     Text(String),
@@ -42,7 +43,7 @@ impl Value {
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Bool => "a boolean",
+            Self::Bool(_) => "a boolean",
             Self::Integer(_) => "a number",
             Self::Float => "a fraction",
             Self::Text(_) => "a text",
@@ -123,8 +124,8 @@ impl<'de> Visitor<'de> for RawVisitor {
         Raw::deserialize(deserializer)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Value::Bool))
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Bool(value)))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {

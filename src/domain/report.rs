@@ -131,6 +131,12 @@ pub enum Item {
         path: String,
         reason: Reason,
     },
+    /// It was taken, but a cluster may see it otherwise.
+    Warning {
+        /// A file's path, or an object of NetBox.
+        about: String,
+        reason: Reason,
+    },
 }
 
 /// What a run did with one object.

@@ -53,6 +53,12 @@ enum ItemView {
         path: String,
         reason: ReasonView,
     },
+    /// It was taken, but a cluster may see it otherwise.
+    Warning {
+        /// A file's path, or an object of NetBox.
+        about: String,
+        reason: ReasonView,
+    },
 }
 
 /// An object within a fabric.
@@ -148,6 +154,7 @@ impl From<Item> for ItemView {
                 Self::Document { path, index, item_index, line, fate, effect, key, reason }
             }
             Item::File { path, reason } => Self::File { path, reason: reason.into() },
+            Item::Warning { about, reason } => Self::Warning { about, reason: reason.into() },
         }
     }
 }

@@ -42,6 +42,9 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     tend(&mut plan, context);
     let broken = context.sides.broken.iter();
     plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
+    let warnings = context.sides.warnings.iter();
+    plan.items
+        .extend(warnings.map(|warning| Item::Warning { about: warning.about.clone(), reason: warning.reason.clone() }));
     plan.changes.sort();
     plan.base.sort_by(|one, other| one.key.cmp(&other.key));
     plan.items.sort_by(|one, other| rank(one).cmp(&rank(other)));
@@ -287,6 +290,9 @@ fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, (usize, Option<usize>)) {
             (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, (*index, *item_index))
         }
         Item::File { path, .. } => (false, 2, None, path, (0, None)),
+        Item::Warning { about, reason } => {
+            (true, 3, None, about, (reason.line.unwrap_or_default().try_into().unwrap_or(usize::MAX), None))
+        }
     }
 }
 
@@ -311,6 +317,7 @@ fn count(items: &[Item]) -> Counts {
                 Fate::Pending { .. } => continue,
             },
             Item::File { .. } => &mut counts.held,
+            Item::Warning { .. } => continue,
         };
         *number += 1;
     }

@@ -76,6 +76,8 @@ pub struct Sides {
     pub copies: BTreeMap<RepoPath, Key>,
     /// What earlier runs decided finally of documents whose file is still in raw/.
     pub remembered: BTreeMap<DocumentId, Fate>,
+    /// What validation has against documents that are taken all the same.
+    pub warnings: Vec<Warning>,
     /// Set when NetBox does not know the fabric at all: its raw files are held.
     pub fabric_missing: bool,
     /// The run was asked for everything: what is missing of the directory's skeleton is put back.
@@ -139,6 +141,13 @@ pub enum NetBoxSide {
         id: u64,
         reason: Reason,
     },
+}
+
+/// What validation has against a document, and where it stands: a file's path, or an object of NetBox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    pub about: String,
+    pub reason: Reason,
 }
 
 /// A file under managed/ that is not one document of a known kind with a usable name.

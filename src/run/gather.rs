@@ -14,9 +14,11 @@ use crate::plan::layout::{MarkerState, read_marker};
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
 use crate::repo::Repository;
+use crate::validate::Crds;
 
 use super::failure::{Failure, error};
 use super::netbox_side::{Dirty, Scope, dirty_rows};
+use super::validation::hold_to_rules;
 use super::{Runner, git_side, netbox_side};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
@@ -61,7 +63,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         .filter(|(key, _)| !keys.contains_key(key))
         .filter_map(|(key, base)| Some((base.git.as_ref()?.path.clone(), key.clone())))
         .collect();
-    let sides = Sides {
+    let mut sides = Sides {
         fabric: fabric.name.clone(),
         directory: fabric.directory.clone(),
         ledger: runner.ledger.id().clone(),
@@ -75,6 +77,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         raw: git.raw,
         copies: git.copies,
         remembered: memory.remembered.clone(),
+        warnings: Vec::new(),
         fabric_missing,
         compared_in_full: asked,
         deletions: DeletionWindow {
@@ -83,6 +86,9 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
             confirmed: memory.confirmed.clone(),
         },
     };
+    let none = Crds::default();
+    let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
+    hold_to_rules(&mut sides, crds, fabric.policy.validation);
     Ok(Gathered { sides, memory })
 }
 

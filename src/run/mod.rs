@@ -7,6 +7,7 @@ mod gather;
 mod git_side;
 mod netbox_side;
 mod report;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::ledger::types::{Accept, Claim, Origin, Settlement};
 use crate::netbox;
 use crate::plan::message::People;
 use crate::repo::Repository;
+use crate::validate::Crds;
 
 pub use failure::Failure;
 
@@ -31,6 +33,8 @@ pub struct Runner {
     pub fabrics: BTreeMap<FabricName, Fabric>,
     /// Every kind that is kept equal.
     pub catalogue: Catalogue,
+    /// What documents of a fabric are held to, where its settings name CRDs.
+    pub crds: BTreeMap<FabricName, Arc<Crds>>,
     /// How commits name NetBox users and the service.
     pub people: People,
 }

@@ -15,7 +15,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("repo", &["domain"]),
     ("netbox", &["domain"]),
     ("ledger", &["domain"]),
-    ("run", &["plan", "repo", "netbox", "ledger", "domain"]),
+    ("run", &["plan", "validate", "repo", "netbox", "ledger", "domain"]),
     ("queue", &["run", "ledger"]),
     // Never repo or netbox: an answer must not wait for either.
     ("http", &["webhook", "ledger", "queue", "domain"]),

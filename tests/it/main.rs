@@ -15,6 +15,7 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod validation;
 
 #[path = "../support/mod.rs"]
 mod support;

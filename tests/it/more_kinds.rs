@@ -174,7 +174,7 @@ async fn what_such_a_row_cannot_hold_or_netbox_refuses_is_rejected_with_the_reas
         let items = app.report_of(job).await.items;
         reasons.extend(items.into_iter().filter_map(|item| match item {
             Item::Document { fate: Fate::Rejected { reason, .. }, .. } => Some(reason.message),
-            Item::Document { .. } | Item::Object { .. } | Item::File { .. } => None,
+            Item::Document { .. } | Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
         }));
     }
     reasons.sort();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, Settings};
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
-use fgd_sync::domain::policy::{Archive, OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::policy::{Archive, OnFirstDifference, OnGitDelete, Validation};
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
@@ -146,6 +146,8 @@ fabrics:
     on_git_delete: delete
     on_first_difference: git
     archive: rename
+    validation: off
+    crds: crds
     deletion_guard: {count: 1, percent: 2, window_seconds: 3}
 service: {name: Sync, email: sync@example.com}
 author_email_domain: users.example.com
@@ -156,6 +158,7 @@ people:
     .file("api-token", "made-up-api-token\n")
     .file("netbox-token", "made-up-netbox-token\n")
     .file("hook", "made-up-secret-number-two\n")
+    .file("crds", "")
     .file("ca.pem", "")
     .file("key", "")
     .file("known_hosts", "");
@@ -183,6 +186,8 @@ people:
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
     assert_eq!(fabric.policy.archive, Archive::Rename);
+    assert_eq!(fabric.policy.validation, Validation::Off);
+    assert_eq!(settings.crds[&FabricName::new("Lab: 1")], case.path("crds"));
     assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
     assert_eq!(settings.people.known["ada"].name, "Ada Lovelace");
     assert_eq!(settings.people.domain, "users.example.com");

@@ -167,6 +167,7 @@ impl Model {
             raw: Vec::new(),
             copies: BTreeMap::new(),
             remembered: self.remembered.clone(),
+            warnings: Vec::new(),
             fabric_missing: false,
             compared_in_full: true,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },

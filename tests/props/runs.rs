@@ -112,7 +112,7 @@ fn nothing_to_do(plan: &FabricPlan) -> bool {
 fn held(plan: &FabricPlan) -> Vec<&Key> {
     let objects = plan.items.iter().filter_map(|item| match item {
         Item::Object { key, outcome: Outcome::Held { .. } } => Some(key),
-        Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+        Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
     });
     objects.collect()
 }
@@ -166,6 +166,7 @@ proptest! {
                 Item::Object { key, .. } => key.to_string(),
                 Item::Document { path, index, item_index, .. } => format!("{path}#{index}{}", item_index.map(|item| format!(".{item}")).unwrap_or_default()),
                 Item::File { path, .. } => path.clone(),
+                Item::Warning { about, .. } => about.clone(),
             };
             *seen.entry(name).or_default() += 1;
         }

@@ -83,6 +83,7 @@ impl World {
             raw: Vec::new(),
             copies: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            warnings: Vec::new(),
             fabric_missing: false,
             compared_in_full: false,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
@@ -209,7 +210,7 @@ pub(super) fn fates(plan: &FabricPlan) -> Vec<String> {
             Item::Document { path, index, item_index, fate, .. } => {
                 Some((path.clone(), (*index, *item_index), word(fate)))
             }
-            Item::Object { .. } | Item::File { .. } => None,
+            Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
     documents.sort();
