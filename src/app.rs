@@ -1,5 +1,8 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+mod pace;
+mod repositories;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +13,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, Access, ObjectModel, Settings};
+use crate::config::{self, ObjectModel, Settings};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RepositorySender, Routing, Tokens};
@@ -22,8 +25,7 @@ use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
 use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
-use crate::repo::git::{self, Credentials, GitRepository};
-use crate::repo::{self, Repository};
+use crate::repo;
 use crate::run::Runner;
 use crate::validate::Crds;
 use crate::webhook;
@@ -89,7 +91,7 @@ impl App {
         }
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
-            repositories: repositories(&settings)?,
+            repositories: repositories::open(&settings, &ledger)?,
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
             catalogue: settings.kinds.clone(),
@@ -229,43 +231,6 @@ fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
 /// lease that is kept never has less than five sixths left.
 fn write_limits(lease: Duration) -> (Duration, Duration) {
     ((lease / 9).min(Duration::from_secs(10)), (lease * 2 / 3).min(Duration::from_secs(60)))
-}
-
-fn repositories(settings: &Settings) -> Result<BTreeMap<RepoName, Arc<dyn Repository>>, StartError> {
-    let mut all: BTreeMap<RepoName, Arc<dyn Repository>> = BTreeMap::new();
-    let (_, push) = write_limits(settings.lease);
-    for (name, repository) in &settings.repositories {
-        let remote = repository
-            .url
-            .as_str()
-            .parse()
-            .map_err(|bad: git::BadRemote| StartError::Remote { name: name.clone(), why: bad.to_string() })?;
-        let (credentials, ca_file, proxy) = match &repository.access {
-            Access::Http { login, ca_file, proxy } => {
-                let credentials = match login {
-                    None => Credentials::None,
-                    Some(login) => Credentials::Token { user: login.user.clone(), token: login.token.clone() },
-                };
-                (credentials, ca_file.clone(), proxy.as_ref().map(ToString::to_string))
-            }
-            Access::Ssh { key_file: Some(file), known_hosts_file: Some(known_hosts) } => {
-                (Credentials::SshKey { file: file.clone(), known_hosts: known_hosts.clone() }, None, None)
-            }
-            Access::Ssh { .. } | Access::Local => (Credentials::None, None, None),
-        };
-        let options = git::Options {
-            remote,
-            cache: repository.cache_directory.clone(),
-            credentials,
-            ca_file,
-            proxy,
-            timeouts: git::Timeouts { push, ..git::Timeouts::default() },
-        };
-        let opened =
-            GitRepository::open(options).map_err(|source| StartError::Repository { name: name.clone(), source })?;
-        all.insert(name.clone(), Arc::new(opened));
-    }
-    Ok(all)
 }
 
 fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Client>>, StartError> {

@@ -56,6 +56,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("FGD_REPOSITORY_<NAME>_URL", "repositories.<name>.url"),
     variable("FGD_REPOSITORY_<NAME>_TOKEN", "repositories.<name>.token"),
     variable("FGD_REPOSITORY_<NAME>_TOKEN_FILE", "repositories.<name>.token_file"),
+    variable("FGD_REPOSITORY_<NAME>_APP_KEY_FILE", "repositories.<name>.app.key_file"),
     variable("FGD_REPOSITORY_<NAME>_SSH_KEY_FILE", "repositories.<name>.ssh_key_file"),
     variable("FGD_REPOSITORY_<NAME>_WEBHOOK_SECRET", "repositories.<name>.webhook_secret"),
     variable("FGD_REPOSITORY_<NAME>_WEBHOOK_SECRET_FILE", "repositories.<name>.webhook_secret_file"),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::domain::edit::Signature;
 use crate::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use crate::domain::path::RepoPath;
-use crate::domain::policy::{Archive, DeletionGuard, Fabric, OnFirstDifference, OnGitDelete, Policy, Validation};
+use crate::domain::policy::{
+    Archive, DeletionGuard, Direction, Fabric, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy, Validation,
+};
 
 use super::branch;
 use super::section::{Refusal, Section, Setting};
@@ -88,17 +90,53 @@ fn policy(section: &Section<'_>) -> Policy {
     let deletes = [("hold", OnGitDelete::Hold), ("delete", OnGitDelete::Delete)];
     let differences =
         [("hold", OnFirstDifference::Hold), ("netbox", OnFirstDifference::Netbox), ("git", OnFirstDifference::Git)];
+    let conflicts = [("hold", OnConflict::Hold), ("netbox", OnConflict::Netbox), ("git", OnConflict::Git)];
+    let directions = [
+        ("both", Direction::Both),
+        ("netbox_to_git", Direction::NetboxToGit),
+        ("git_to_netbox", Direction::GitToNetbox),
+    ];
+    let drifts = [("report", OnDrift::Report), ("heal", OnDrift::Heal)];
     let validations = [("strict", Validation::Strict), ("warn", Validation::Warn), ("off", Validation::Off)];
     let archives = [("log", Archive::Log), ("rename", Archive::Rename), ("none", Archive::None)];
-    Policy {
-        on_git_delete: section.get("on_git_delete").and_then(|setting| setting.choice(&deletes)).unwrap_or_default(),
-        on_first_difference: section
-            .get("on_first_difference")
-            .and_then(|setting| setting.choice(&differences))
-            .unwrap_or_default(),
+    let policy = Policy {
+        on_git_delete: choice(section, "on_git_delete", &deletes),
+        on_first_difference: choice(section, "on_first_difference", &differences),
+        on_conflict: choice(section, "on_conflict", &conflicts),
+        direction: choice(section, "direction", &directions),
+        on_drift: choice(section, "on_drift", &drifts),
         guard: guard(section),
-        validation: section.get("validation").and_then(|setting| setting.choice(&validations)).unwrap_or_default(),
-        archive: section.get("archive").and_then(|setting| setting.choice(&archives)).unwrap_or_default(),
+        validation: choice(section, "validation", &validations),
+        archive: choice(section, "archive", &archives),
+    };
+    policy_is_consistent(section, &policy);
+    policy
+}
+
+fn choice<T: Copy + Default>(section: &Section<'_>, name: &'static str, words: &[(&'static str, T)]) -> T {
+    section.get(name).and_then(|setting| setting.choice(words)).unwrap_or_default()
+}
+
+/// Settings that `direction` leaves without effect, or that contradict it.
+fn policy_is_consistent(section: &Section<'_>, policy: &Policy) {
+    const REMEDY: &str = "Take it away, or change `direction`.";
+    let against = match policy.direction {
+        Direction::Both => None,
+        Direction::NetboxToGit => Some(OnFirstDifference::Git),
+        Direction::GitToNetbox => Some(OnFirstDifference::Netbox),
+    };
+    if let Some(setting) = section.get("on_first_difference").filter(|_| against == Some(policy.on_first_difference)) {
+        setting.refuse("takes the content of the side whose changes are drift", REMEDY);
+    }
+    let idle = match policy.direction {
+        Direction::Both => (policy.on_drift != OnDrift::Report).then_some(("on_drift", "no side's changes are drift")),
+        Direction::NetboxToGit | Direction::GitToNetbox => (policy.on_conflict != OnConflict::Hold)
+            .then_some(("on_conflict", "one side leads, so nothing that both changed is a conflict")),
+    };
+    if let Some((name, why)) = idle
+        && let Some(setting) = section.get(name)
+    {
+        setting.warn(format!("has no effect with this `direction`: {why}"), REMEDY);
     }
 }
 

@@ -38,7 +38,15 @@ fn kind(name: &str, setting: &Setting<'_>) -> Option<KindSpec> {
     let home = home(&section);
     section.close();
     let (group, version) = api_version?;
-    letters.then_some(KindSpec { kind: Kind::new(name), group, version, directory: directory?, home: home? })
+    let keyed_lists = Vec::new();
+    letters.then_some(KindSpec {
+        kind: Kind::new(name),
+        group,
+        version,
+        directory: directory?,
+        home: home?,
+        keyed_lists,
+    })
 }
 
 fn api_version_of(text: &str) -> Result<(String, String), Refusal> {

@@ -8,6 +8,7 @@ mod branch;
 mod checks;
 mod environment;
 mod fabrics;
+mod github;
 mod kinds;
 mod problem;
 mod remote;
@@ -25,8 +26,8 @@ pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
-    Access, ApiToken, Debounce, Log, LogFormat, Login, NetBox, ObjectModel, People, Redis, Repository, Retry, Schedule,
-    Settings,
+    Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
+    Redis, Repository, Retry, Schedule, Settings, Signing,
 };
 
 use problem::Report;

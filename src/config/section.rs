@@ -106,6 +106,14 @@ impl<'a> Setting<'a> {
         })
     }
 
+    /// Yes or no: `true`, `false`, `on`, `off`.
+    pub fn switch(&self) -> Option<bool> {
+        match &self.node.value {
+            Value::Bool(value) => Some(*value),
+            _ => self.choice(&[("on", true), ("off", false), ("true", true), ("false", false)]),
+        }
+    }
+
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let remedy = format!("Write a whole number from {} to {}.", range.start(), range.end());
         let number = match &self.node.value {

@@ -11,7 +11,7 @@ use url::Url;
 use crate::domain::edit::Signature;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
 use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
@@ -142,7 +142,7 @@ pub struct Repository {
     pub webhook_secrets: Vec<SecretSource>,
     /// `owner/name`, as GitHub's deliveries say it.
     pub github: Option<String>,
-    /// The disposable copy below the data directory.
+    /// The disposable copy below the data directory, for the kinds that have one.
     pub cache_directory: PathBuf,
 }
 
@@ -162,6 +162,52 @@ pub enum Access {
         known_hosts_file: Option<PathBuf>,
     },
     Local,
+    GitHub(GitHub),
+}
+
+/// What kind `github` needs: the API instead of git.
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    /// The REST root; ends with `/`.
+    pub api: Url,
+    pub owner: String,
+    pub name: String,
+    pub login: GitHubLogin,
+    pub ca_file: Option<PathBuf>,
+    pub proxy: Option<Url>,
+    pub signing: Signing,
+    pub commit_status: CommitStatus,
+    pub delivery: Delivery,
+}
+
+/// How GitHub knows us.
+#[derive(Debug, Clone)]
+pub enum GitHubLogin {
+    Token(SecretSource),
+    App {
+        /// The App's id or client id.
+        id: String,
+        /// `None`: GitHub is asked which one the repository has.
+        installation: Option<u64>,
+        key_file: PathBuf,
+    },
+}
+
+/// Who signs commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Signing {
+    #[default]
+    Nobody,
+    /// The server, in the name of the account that the token belongs to.
+    Server,
+}
+
+/// Whether a report is shown beside the commits that were worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitStatus {
+    #[default]
+    Off,
+    On,
 }
 
 /// A user and its token.

@@ -9,6 +9,7 @@ use url::Url;
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::SecretSource;
 
+use super::github;
 use super::remote::{self, RemoteUrl, Transport};
 use super::secret::{self, Found, TOKEN};
 use super::section::{Refusal, Section, Setting};
@@ -100,9 +101,36 @@ fn repository(
     cache_directory: PathBuf,
     webhook_secrets: Vec<SecretSource>,
 ) -> Option<Repository> {
-    if let Some(kind) = section.get("kind") {
-        kind.choice(&[("git", ())]);
+    let kinds = [("git", RepositoryKind::Git), ("github", RepositoryKind::GitHub)];
+    match section.get("kind").and_then(|kind| kind.choice(&kinds)).unwrap_or_default() {
+        RepositoryKind::Git => {
+            github::refuse_its_own(section);
+            git_repository(section, cache_directory, webhook_secrets)
+        }
+        RepositoryKind::GitHub => {
+            for setting in ["user"].iter().chain(&SSH).filter_map(|name| section.get(name)) {
+                setting.refuse("has no effect on kind `github`", "Take it away, or use kind `git`.");
+            }
+            github::repository(section, cache_directory, webhook_secrets)
+        }
     }
+}
+
+/// How a repository is spoken to.
+#[derive(Debug, Clone, Copy, Default)]
+enum RepositoryKind {
+    /// Through git.
+    #[default]
+    Git,
+    /// Through GitHub's API.
+    GitHub,
+}
+
+fn git_repository(
+    section: &Section<'_>,
+    cache_directory: PathBuf,
+    webhook_secrets: Vec<SecretSource>,
+) -> Option<Repository> {
     let github = section.get("github").and_then(|setting| setting.parse(full_name));
     let address = section.require("url", "Write such as https://git.example.com/team/fabric.git.");
     let url = address.as_ref().and_then(|setting| setting.parse(RemoteUrl::read));
@@ -116,6 +144,9 @@ fn repository(
     Some(Repository { url, access, webhook_secrets, github, cache_directory })
 }
 
+const HTTP: [&str; 5] = ["user", "token", "token_file", "ca_file", "proxy"];
+const SSH: [&str; 2] = ["ssh_key_file", "known_hosts_file"];
+
 /// Reads the settings of every way, and refuses those that this address does not use.
 fn access(section: &Section<'_>, transport: Option<Transport>) -> Access {
     let refuse_others = |names: &[&'static str], way: &str| {
@@ -123,8 +154,6 @@ fn access(section: &Section<'_>, transport: Option<Transport>) -> Access {
             setting.refuse(format!("has no effect on {way}"), "Take it away, or use another form of `url`.");
         }
     };
-    const HTTP: [&str; 5] = ["user", "token", "token_file", "ca_file", "proxy"];
-    const SSH: [&str; 2] = ["ssh_key_file", "known_hosts_file"];
     for name in HTTP.iter().chain(&SSH) {
         section.get(name);
     }
@@ -165,9 +194,10 @@ fn login(section: &Section<'_>) -> Option<Login> {
 }
 
 /// `owner/name`, as GitHub shows it.
-fn full_name(text: &str) -> Result<String, Refusal> {
+pub(super) fn full_name(text: &str) -> Result<String, Refusal> {
     let part = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        !matches!(part, "" | "." | "..")
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     match text.split_once('/') {
         Some((owner, name)) if part(owner) && part(name) => Ok(text.to_owned()),

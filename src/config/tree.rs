@@ -17,11 +17,11 @@ pub(super) struct Node {
     pub place: Option<Place>,
 }
 
-/// What YAML can hold, as far as settings use it: no setting is a fraction, and booleans are words of choices.
+/// What YAML can hold, as far as settings use it: no setting is a fraction.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Null,
-    /// `true`, `on`, `yes` and the like.
+    /// `true`, `on`, `yes` and the like: a word of choices.
     Bool(bool),
     Integer(i128),
     Float,

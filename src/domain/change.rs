@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::key::ObjectId;
+use super::key::{Key, ObjectId};
 use super::names::NetBoxName;
 
 /// A hint that something in a fabric may have changed. It carries no content: what is true is read in the run.
@@ -23,6 +23,8 @@ pub enum Change {
     },
     /// The branch's head may have moved.
     GitMoved,
+    /// A person decided this object's conflict.
+    Resolution { key: Key },
     /// Compare everything: by schedule, by request, or because a delivery said that a fabric appeared.
     Everything,
     /// Compare everything and only tell what would be done.
@@ -55,6 +57,7 @@ impl Change {
         match self {
             Self::Object { netbox, object, .. } => format!("object:{netbox}:{object}"),
             Self::GitMoved => "git".to_owned(),
+            Self::Resolution { key } => format!("resolution:{key}"),
             Self::Everything => "everything".to_owned(),
             Self::DryRun => "dry_run".to_owned(),
         }
@@ -66,6 +69,7 @@ impl fmt::Display for Change {
         match self {
             Self::Object { object, event, .. } => write!(f, "{object} {}", event.as_str()),
             Self::GitMoved => f.write_str("head moved"),
+            Self::Resolution { key } => write!(f, "{key} resolved"),
             Self::Everything => f.write_str("full comparison"),
             Self::DryRun => f.write_str("dry run"),
         }

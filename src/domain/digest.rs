@@ -31,6 +31,21 @@ impl fmt::Display for Digest {
     }
 }
 
+/// Whether two values mean the same: the order of keys and the spelling of numbers do not matter.
+pub fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => canonical_number(one) == canonical_number(other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
+        }
+        (one, other) => one == other,
+    }
+}
+
 /// Every piece is tagged and strings carry their length, so that no two values share a byte stream.
 fn feed(hash: &mut Sha256, value: &Value) {
     match value {
@@ -85,6 +100,7 @@ mod tests {
         let b: Value = serde_json::from_str(r#"{"a": [1.0], "b": 1000}"#).unwrap();
 
         assert_eq!(Digest::of(&a), Digest::of(&b));
+        assert!(same(&a, &b));
     }
 
     #[test]
@@ -105,6 +121,7 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             for b in &all[i + 1..] {
                 assert_ne!(Digest::of(a), Digest::of(b), "{a} and {b}");
+                assert!(!same(a, b), "{a} and {b}");
             }
         }
     }

@@ -48,6 +48,26 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The object as a Kubernetes document of this `apiVersion`.
+    pub fn document(&self, api_version: &str) -> Map<String, Value> {
+        let mut metadata = Map::new();
+        metadata.insert("name".to_owned(), Value::from(self.key.name.as_str()));
+        metadata.insert("namespace".to_owned(), Value::from(self.key.namespace.as_str()));
+        for (field, texts) in [("labels", &self.labels), ("annotations", &self.annotations)] {
+            if !texts.is_empty() {
+                metadata.insert(field.to_owned(), Value::Object(texts.clone()));
+            }
+        }
+        let mut document = Map::new();
+        document.insert("apiVersion".to_owned(), Value::from(api_version));
+        document.insert("kind".to_owned(), Value::from(self.key.kind.as_str()));
+        document.insert("metadata".to_owned(), Value::Object(metadata));
+        if !self.spec.is_null() {
+            document.insert("spec".to_owned(), self.spec.clone());
+        }
+        document
+    }
+
     /// The digest by which Git and NetBox are compared.
     pub fn digest(&self) -> Digest {
         Digest::of(&json!({

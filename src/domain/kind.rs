@@ -52,6 +52,25 @@ pub struct KindSpec {
     /// Directory below `managed/`.
     pub directory: String,
     pub home: Home,
+    /// Lists of its spec whose items are told apart by what they are, not by their place.
+    pub keyed_lists: Vec<KeyedList>,
+}
+
+/// A list whose items have an identity: their order means nothing, and no two are the same thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedList {
+    /// Names on the way from the spec to the list; `*` is any name.
+    pub path: Vec<String>,
+    pub item: ItemKey,
+}
+
+/// What tells the items of a list apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemKey {
+    /// The item is its own identity: a name, a prefix.
+    Whole,
+    /// The value at these names within the item.
+    Field(Vec<String>),
 }
 
 /// Where NetBox keeps the objects of a kind.
@@ -74,6 +93,15 @@ impl KindSpec {
     /// `group/version` for documents that are born in NetBox.
     pub fn api_version(&self) -> String {
         format!("{}/{}", self.group, self.version)
+    }
+
+    /// What tells the items of the list at this path of the spec apart; `None` for a list that is one value.
+    pub fn item_key(&self, path: &[String]) -> Option<&ItemKey> {
+        let fits = |list: &&KeyedList| {
+            list.path.len() == path.len()
+                && list.path.iter().zip(path).all(|(wanted, name)| wanted == "*" || wanted == name)
+        };
+        self.keyed_lists.iter().find(fits).map(|list| &list.item)
     }
 
     /// The REST slug of this kind as a custom object type; `None` for one that is held field by field.
@@ -128,6 +156,43 @@ const HEDGEHOG: [(&str, &str, &str, &str, &str); 12] = [
     ("ExternalPeering", VPC, "externalpeerings", "external-peerings", "externalpeering"),
 ];
 
+/// kind, path of a list in its spec, and the field that tells its items apart (nothing: the item itself).
+///
+/// Only lists whose order means nothing to a fabric. A port ends one link only; routes, permits and statements are looked
+/// up by prefix, destination and sequence number. Ranges, servers in order of preference and lists of lists are not here:
+/// they are merged as a whole. Source: the kinds' published schemas.
+const KEYED_LISTS: [(&str, &str, &str); 18] = [
+    ("IPv4Namespace", "subnets", ""),
+    ("Switch", "groups", ""),
+    ("Switch", "vlanNamespaces", ""),
+    ("Connection", "bundled/links", "switch/port"),
+    ("Connection", "eslag/links", "switch/port"),
+    ("Connection", "mclag/links", "switch/port"),
+    ("Connection", "fabric/links", "leaf/port"),
+    ("Connection", "gateway/links", "switch/port"),
+    ("Connection", "mesh/links", "leaf1/port"),
+    ("Connection", "mclagDomain/peerLinks", "switch1/port"),
+    ("Connection", "mclagDomain/sessionLinks", "switch1/port"),
+    ("Connection", "vpcLoopback/links", "switch1/port"),
+    ("VPC", "staticRoutes", "prefix"),
+    ("VPC", "subnets/*/dhcp/options/advertisedRoutes", "destination"),
+    ("External", "static/prefixes", ""),
+    ("ExternalAttachment", "inboundACL/statements", "seq"),
+    ("ExternalPeering", "permit/vpc/subnets", ""),
+    ("ExternalPeering", "permit/external/prefixes", "prefix"),
+];
+
+fn keyed_lists(kind: &str) -> Vec<KeyedList> {
+    let names = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let of_kind = KEYED_LISTS.iter().filter(|(of, _, _)| *of == kind);
+    of_kind
+        .map(|(_, path, field)| KeyedList {
+            path: names(path),
+            item: if field.is_empty() { ItemKey::Whole } else { ItemKey::Field(names(field)) },
+        })
+        .collect()
+}
+
 static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
     kinds: HEDGEHOG
         .iter()
@@ -137,6 +202,7 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
             version: "v1beta1".to_owned(),
             directory: directory.to_owned(),
             home: Home::Hedgehog { segment: segment.to_owned(), model: model.to_owned() },
+            keyed_lists: keyed_lists(kind),
         })
         .collect(),
 });
@@ -241,6 +307,7 @@ mod tests {
             version: "v1".to_owned(),
             directory: directory.to_owned(),
             home: Home::CustomObject { slug: slug.to_owned() },
+            keyed_lists: Vec::new(),
         }
     }
 
@@ -279,5 +346,19 @@ mod tests {
         assert_eq!(clash(vec![custom("Other", "others", "hedgehog-vpcs")]), "custom object type");
         let twice = vec![mapped("A", "ipam/vlans/", "ipam.vlan"), mapped("B", "ipam/vlans/", "x")];
         assert_eq!(clash(twice), "endpoint or object type");
+    }
+
+    #[test]
+    fn a_lists_items_are_told_apart_by_the_path_of_the_list() {
+        let catalogue = Catalogue::hedgehog();
+        let path = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+        let key = |kind: &str, text: &str| catalogue.get(&Kind::new(kind)).unwrap().item_key(&path(text));
+
+        assert_eq!(key("Switch", "groups"), Some(&ItemKey::Whole));
+        let destination = ItemKey::Field(path("destination"));
+        assert_eq!(key("VPC", "subnets/web/dhcp/options/advertisedRoutes"), Some(&destination));
+        assert_eq!(key("VPC", "subnets/web/dhcp/options/dnsServers"), None);
+        assert_eq!(key("VLANNamespace", "ranges"), None);
+        assert!(KEYED_LISTS.iter().all(|(kind, ..)| catalogue.get(&Kind::new(kind)).is_some()));
     }
 }

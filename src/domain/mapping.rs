@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::document::without_ours;
+use super::key::DEFAULT_NAMESPACE;
+
 /// The rows of one endpoint as objects of a kind.
 ///
 /// Such an object has what the row has and nothing else: a name and exactly the mapped keys of `spec`.
@@ -93,7 +96,20 @@ impl Mapping {
     }
 
     /// What a document has that a row of this type could not hold, or lacks that a row always has; `None` when nothing.
-    pub fn misfit(&self, spec: &Value) -> Option<String> {
+    pub fn misfit(&self, namespace: &str, metadata: &Map<String, Value>, spec: Option<&Value>) -> Option<String> {
+        if namespace != DEFAULT_NAMESPACE {
+            return Some(format!("NetBox has no field for a namespace of this kind: leave out `{namespace}`"));
+        }
+        let people = |part: &str| metadata.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
+        for part in ["labels", "annotations"] {
+            if let Some(name) = without_ours(people(part)).keys().next() {
+                return Some(format!("NetBox has no field for {part} of this kind: leave out `{name}`"));
+            }
+        }
+        self.misfit_of_spec(spec.unwrap_or(&Value::Null))
+    }
+
+    fn misfit_of_spec(&self, spec: &Value) -> Option<String> {
         let Some(spec) = spec.as_object() else { return Some("its spec is not a mapping".to_owned()) };
         let surplus = spec.keys().find(|key| self.fields.iter().all(|(mapped, _)| mapped != *key));
         if let Some(key) = surplus {
@@ -171,15 +187,15 @@ mod tests {
     #[test]
     fn a_document_fits_only_with_exactly_the_mapped_keys() {
         let whole = json!({"vid": 7, "status": "active", "site": null, "owner": null});
-        assert_eq!(vlans().misfit(&whole), None);
+        assert_eq!(vlans().misfit_of_spec(&whole), None);
 
         let mut less = whole.clone();
         less.as_object_mut().unwrap().remove("site");
         let mut more = whole;
         more["color"] = json!("red");
 
-        assert!(vlans().misfit(&less).unwrap().contains("spec.site is missing"));
-        assert!(vlans().misfit(&more).unwrap().contains("no field for spec.color"));
-        assert!(vlans().misfit(&Value::Null).is_some());
+        assert!(vlans().misfit_of_spec(&less).unwrap().contains("spec.site is missing"));
+        assert!(vlans().misfit_of_spec(&more).unwrap().contains("no field for spec.color"));
+        assert!(vlans().misfit_of_spec(&Value::Null).is_some());
     }
 }

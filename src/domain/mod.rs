@@ -3,6 +3,7 @@
 
 pub mod cause;
 pub mod change;
+pub mod conflict;
 pub mod digest;
 pub mod document;
 pub mod edit;
@@ -15,6 +16,7 @@ pub mod names;
 pub mod path;
 pub mod pointer;
 pub mod policy;
+pub mod proposal;
 pub mod report;
 pub mod row;
 pub mod secret;

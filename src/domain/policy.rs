@@ -23,6 +23,9 @@ pub struct Fabric {
 pub struct Policy {
     pub on_git_delete: OnGitDelete,
     pub on_first_difference: OnFirstDifference,
+    pub on_conflict: OnConflict,
+    pub direction: Direction,
+    pub on_drift: OnDrift,
     pub guard: DeletionGuard,
     pub archive: Archive,
     pub validation: Validation,
@@ -75,6 +78,63 @@ pub enum OnFirstDifference {
     Netbox,
     /// Git's content goes to NetBox.
     Git,
+}
+
+/// Both sides changed since they agreed, and their changes contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// Leave both as they are and list the conflict.
+    #[default]
+    Hold,
+    /// NetBox's content goes to Git.
+    Netbox,
+    /// Git's content goes to NetBox.
+    Git,
+}
+
+impl From<OnFirstDifference> for OnConflict {
+    fn from(policy: OnFirstDifference) -> Self {
+        match policy {
+            OnFirstDifference::Hold => Self::Hold,
+            OnFirstDifference::Netbox => Self::Netbox,
+            OnFirstDifference::Git => Self::Git,
+        }
+    }
+}
+
+/// Which way changes may go. Where they go one way only, changes of the other side are drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    #[default]
+    Both,
+    /// NetBox leads: nothing is ever written to it.
+    NetboxToGit,
+    /// Git leads: no managed file is written but from raw documents.
+    GitToNetbox,
+}
+
+/// What happens to drift in a fabric whose changes go one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    /// Show it and leave it.
+    #[default]
+    Report,
+    /// The leading side's content wins on both.
+    Heal,
+}
+
+/// How edits reach a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// A commit on the branch.
+    #[default]
+    Push,
+    /// A pull request, which people merge.
+    PullRequest,
 }
 
 /// Deletions beyond both limits within the window are held until a person confirms them.

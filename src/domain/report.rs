@@ -84,6 +84,9 @@ pub struct FabricReport {
     pub planned_on: Option<Oid>,
     /// The commit, seen in the head; `None` when nothing had to be committed.
     pub commit: Option<Oid>,
+    /// The pull request that holds the edits in place of a commit.
+    #[serde(default)]
+    pub proposal: Option<String>,
     /// Numbers over all items, also those beyond the kept ones.
     pub counts: Counts,
     /// The first `MAX_ITEMS` items, held and rejected ones first.

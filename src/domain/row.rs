@@ -65,6 +65,18 @@ pub struct Intent {
     pub to: Option<Digest>,
     /// The commit whose content asked for it.
     pub source: Option<Oid>,
+    /// Set when `to` is not Git's content but what Git and NetBox were merged into: the file is to follow the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedFrom>,
+}
+
+/// What Git had when a row was written that holds all of it and more.
+///
+/// From then on it is what both sides agree on: the row's other content is NetBox's change to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MergedFrom {
+    /// `None` where Git had no file.
+    pub git: Option<GitBase>,
 }
 
 /// One change to what the ledger remembers of a key.

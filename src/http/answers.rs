@@ -50,7 +50,7 @@ impl AcceptedView {
         "report": {
             "run": "01KAJ3V2Q8H5J0B7D9F3G6K1MN", "closed_because": "quiet", "dry_run": false,
             "planned_on": "8f3c1d0b6a5e4f7982c1b0a9d8e7f6a5b4c3d2e1",
-            "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
+            "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "proposal": null,
             "counts": {"git_written": 1, "git_deleted": 0, "netbox_created": 0, "netbox_updated": 0,
                 "netbox_deleted": 0, "unchanged": 0, "held": 1, "ingested": 0, "unmanaged": 0, "rejected": 0},
             "items": [

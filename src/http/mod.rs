@@ -3,13 +3,14 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `fabrics`, `deliveries` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `fabrics`, `conflicts`, `deliveries` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
 //! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
 
 mod access;
 mod answers;
+mod conflicts;
 mod deliveries;
 mod fabrics;
 mod health;

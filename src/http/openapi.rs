@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{deliveries, fabrics, health, jobs, webhooks};
+use super::{conflicts, deliveries, fabrics, health, jobs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,7 @@ use super::{deliveries, fabrics, health, jobs, webhooks};
         (name = "webhooks", description = "Signed deliveries of NetBox and GitHub"),
         (name = "jobs", description = "What became of every accepted delivery and request"),
         (name = "fabrics", description = "How each fabric stands"),
+        (name = "conflicts", description = "Objects on which both sides contradict each other"),
         (name = "deliveries", description = "What came in and led to no job"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
     )
@@ -52,6 +53,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::sync_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(conflicts::list_conflicts)
+        .service(conflicts::show_conflict)
+        .service(conflicts::resolve_conflict)
         .service(deliveries::list_ignored)
         .service(health::healthz)
         .service(health::readyz);

@@ -19,6 +19,8 @@ pub(super) struct ReportView {
     planned_on: Option<String>,
     /// The commit, seen in the head; null when nothing had to be committed.
     commit: Option<String>,
+    /// The pull request that holds the edits in place of a commit; null where they were committed.
+    proposal: Option<String>,
     /// Over all items, also those that are not listed.
     counts: Counts,
     /// The first thousand, held and rejected ones first.
@@ -135,6 +137,7 @@ impl From<FabricReport> for ReportView {
             dry_run: report.dry_run,
             planned_on: report.planned_on.map(String::from),
             commit: report.commit.map(String::from),
+            proposal: report.proposal,
             counts: report.counts,
             items: report.items.into_iter().map(ItemView::from).collect(),
         }

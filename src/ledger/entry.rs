@@ -30,7 +30,9 @@ impl Parts {
                 };
                 (event.as_str(), *cascade, user.clone().unwrap_or_default(), rest)
             }
-            Change::GitMoved | Change::Everything | Change::DryRun => ("", false, String::new(), change.clone()),
+            Change::GitMoved | Change::Resolution { .. } | Change::Everything | Change::DryRun => {
+                ("", false, String::new(), change.clone())
+            }
         };
         let rest = super::json(&rest);
         Self { slot: change.slot(), event, cascade, user, rest }
@@ -78,7 +80,9 @@ impl Entry {
                 };
                 Ok(users.into_iter().map(of).collect())
             }
-            other @ (Change::GitMoved | Change::Everything | Change::DryRun) => Ok(vec![other]),
+            other @ (Change::GitMoved | Change::Resolution { .. } | Change::Everything | Change::DryRun) => {
+                Ok(vec![other])
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
 
 use super::options::millis;
-use super::types::{Advance, FabricMemory};
-use super::{Error, Ledger, json, parse};
+use super::types::{Advance, FabricMemory, Millis};
+use super::{Error, Ledger, conflicts, json, parse};
 
 /// A hash or set of ours, as it comes.
 type Hash = Vec<(String, String)>;
@@ -20,32 +20,47 @@ impl Ledger {
     /// Everything remembered of a fabric, as of one instant; empty for an unknown one.
     pub async fn memory(&self, fabric: &FabricName) -> Result<FabricMemory, Error> {
         let key = |name: &str| self.keys().of(name, fabric);
-        let (time, deletions, hashes, guarded, confirmed, adopt): Memory = {
-            let ((seconds, _), base, intents, remembered, held, guarded, confirmed, deletions, adopt): Raw =
-                redis::pipe()
-                    .atomic()
-                    .cmd("TIME")
-                    .hgetall(key("base"))
-                    .hgetall(key("intents"))
-                    .hgetall(key("remembered"))
-                    .hgetall(key("held"))
-                    .smembers(key("guarded"))
-                    .smembers(key("confirmed"))
-                    .zrange_withscores(key("deletions"), 0, -1)
-                    .hexists(key("fabric"), "adopt")
-                    .query_async(&mut self.connection().await?)
-                    .await
-                    .map_err(Error::unavailable("recall a fabric"))?;
-            (seconds, deletions, [base, intents, remembered, held], guarded, confirmed, adopt)
-        };
-        let now = time * 1_000 + self.0.clock.shift_ms();
+        let (
+            (seconds, micros),
+            base,
+            intents,
+            remembered,
+            held,
+            conflicts,
+            resolutions,
+            lost,
+            guarded,
+            confirmed,
+            deletions,
+            adopt,
+        ): Raw = redis::pipe()
+            .atomic()
+            .cmd("TIME")
+            .hgetall(key("base"))
+            .hgetall(key("intents"))
+            .hgetall(key("remembered"))
+            .hgetall(key("held"))
+            .hgetall(key("conflicts"))
+            .hgetall(key("resolutions"))
+            .hgetall(key("lost_edits"))
+            .smembers(key("guarded"))
+            .smembers(key("confirmed"))
+            .zrange_withscores(key("deletions"), 0, -1)
+            .hexists(key("fabric"), "adopt")
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("recall a fabric"))?;
+        let now = seconds * 1_000 + micros / 1_000 + self.0.clock.shift_ms();
         let since = now.saturating_sub(millis(self.0.options.deletion_window)) as f64;
-        let [base, intents, remembered, held] = hashes;
         Ok(FabricMemory {
+            now: Millis(now),
             base: read_map("base", base)?,
             intents: read_map("intents", intents)?,
             remembered: read_map("remembered", remembered)?,
             held: read_map("held", held)?,
+            conflicts: read_map("conflicts", conflicts)?,
+            resolutions: read_map("resolutions", resolutions)?,
+            lost: read_map("lost_edits", lost)?,
             recent_deletions: deletions.iter().filter(|(_, at)| *at > since).count() as u64,
             confirmed: read_set("confirmed", &confirmed)?,
             guarded: read_set("guarded", &guarded)?,
@@ -128,9 +143,7 @@ impl Ledger {
 }
 
 /// In the order of the pipeline in `memory`.
-type Raw = ((u64, u64), Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, bool);
-/// Time in seconds, deletions, the four hashes, guarded, confirmed, adopt.
-type Memory = (u64, Vec<(String, f64)>, [Hash; 4], Vec<String>, Vec<String>, bool);
+type Raw = ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, bool);
 
 fn read_map<K: DeserializeOwned + Ord, V: DeserializeOwned>(key: &str, hash: Hash) -> Result<BTreeMap<K, V>, Error> {
     hash.iter().map(|(field, value)| Ok((parse(key, field)?, parse(key, value)?))).collect()
@@ -184,4 +197,5 @@ fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
     if advance.adopted {
         operation("unset", "fabric", "adopt", "");
     }
+    conflicts::write_operations(call, advance);
 }

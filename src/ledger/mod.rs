@@ -15,6 +15,7 @@
 mod accept;
 pub mod budget;
 mod claim;
+pub mod conflicts;
 mod connect;
 mod control;
 mod durability;
@@ -24,6 +25,7 @@ mod error;
 mod keys;
 mod memory;
 mod options;
+mod proposals;
 mod query;
 mod scripts;
 pub mod types;

@@ -14,6 +14,7 @@ pub(super) struct Scripts {
     pub(super) replay: Script,
     pub(super) turn: Script,
     pub(super) budget: Script,
+    pub(super) propose: Script,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
@@ -34,6 +35,7 @@ impl Scripts {
             replay: plain(include_str!("scripts/replay.lua")),
             turn: plain(include_str!("scripts/turn.lua")),
             budget: plain(include_str!("scripts/budget.lua")),
+            propose: fenced(include_str!("scripts/propose.lua")),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::change::Change;
+use crate::domain::conflict::{Documents, LostEdit, Resolution};
 use crate::domain::fate::{DocumentId, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
@@ -13,8 +14,10 @@ use crate::domain::names::{FabricName, JobId, Oid, RunId, Target};
 use crate::domain::report::{ClosedBecause, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
+use super::conflicts::ConflictRecord;
+
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
@@ -139,11 +142,19 @@ pub struct Settlement {
 /// Everything that is remembered of a fabric between runs.
 #[derive(Debug, Clone, Default)]
 pub struct FabricMemory {
+    /// When this was read.
+    pub now: Millis,
     pub base: BTreeMap<Key, Base>,
     pub intents: BTreeMap<Key, Intent>,
     pub remembered: BTreeMap<DocumentId, Fate>,
     /// Objects held for a person, with their reasons, as of the last run that looked at them.
     pub held: BTreeMap<Key, Reason>,
+    /// Contradictions that wait for a person.
+    pub conflicts: BTreeMap<Key, ConflictRecord>,
+    /// What people decided and no run has applied yet.
+    pub resolutions: BTreeMap<Key, Resolution>,
+    /// Users' edits that writes of ours covered, and that nobody has dealt with.
+    pub lost: BTreeMap<Key, LostEdit>,
     /// Deletions in the guard's window.
     pub recent_deletions: u64,
     pub confirmed: BTreeSet<Key>,
@@ -163,6 +174,12 @@ pub struct Advance {
     pub forget: Vec<DocumentId>,
     /// Keys looked at in this run: held now with a reason, or no longer.
     pub held: BTreeMap<Key, Option<Reason>>,
+    /// Contradictions that are there now, or no longer.
+    pub conflicts: BTreeMap<Key, Option<(ConflictRecord, Documents)>>,
+    /// Resolutions that are done with; one that came since then stays.
+    pub answered: BTreeMap<Key, Resolution>,
+    /// Users' edits that a write of ours covered, or that are dealt with.
+    pub lost: BTreeMap<Key, Option<LostEdit>>,
     /// Deletions that were carried out.
     pub deleted: Vec<Key>,
     /// Replaces the set of guarded deletions, when given.

@@ -117,6 +117,7 @@ fn with_kinds_of(crds: &Crds) -> Catalogue {
             version: "v1".to_owned(),
             directory: plural.to_owned(),
             home: Home::CustomObject { slug: format!("{group} {kind}") },
+            keyed_lists: Vec::new(),
         };
         // One that clashes is one that is built in.
         if let Ok(more) = catalogue.with([spec]) {

@@ -47,6 +47,8 @@ pub struct WriteContext {
     pub fabric: FabricName,
     /// For NetBox's change log: says which commit asked for the writes. Cut at 200 characters.
     pub message: String,
+    /// What the change log says of single rows instead.
+    pub notes: BTreeMap<Key, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,7 @@ pub(super) struct Lot<'a> {
     /// By place in `requests`.
     pub settled: Vec<Option<Written>>,
     message: String,
+    notes: &'a BTreeMap<Key, String>,
     /// What new rows say in their `fabric` field.
     fabric_field: Value,
 }
@@ -143,7 +146,8 @@ impl Client {
             verb: first.verb(),
             requests,
             settled: requests.iter().map(|_| None).collect(),
-            message: context.message.chars().take(MAX_MESSAGE).collect(),
+            message: cut(&context.message),
+            notes: &context.notes,
             fabric_field: self.fabric_field(spec, &context.fabric).await?,
         };
         let end = lot.run().await;
@@ -274,10 +278,12 @@ impl Lot<'_> {
     }
 
     fn row_body(&self, row: usize) -> Value {
+        let note = self.notes.get(self.requests[row].key()).map(|note| cut(note));
+        let message = note.as_deref().unwrap_or(&self.message);
         match &self.requests[row] {
-            Request::Create { want } => self.client.form(self.spec).creation(want, &self.fabric_field, &self.message),
-            Request::Update { want, .. } => self.client.form(self.spec).update(want, &self.message),
-            Request::Delete { .. } => json!({ "changelog_message": self.message }),
+            Request::Create { want } => self.client.form(self.spec).creation(want, &self.fabric_field, message),
+            Request::Update { want, .. } => self.client.form(self.spec).update(want, message),
+            Request::Delete { .. } => json!({ "changelog_message": message }),
         }
     }
 
@@ -400,6 +406,10 @@ fn halves(open: &[Open], tries: u32) -> Vec<Piece> {
     let rows: Vec<usize> = open.iter().map(|open| open.row).collect();
     let (first, second) = rows.split_at(rows.len() / 2);
     [second, first].into_iter().map(|rows| Piece { rows: rows.to_vec(), tries, failed: None }).collect()
+}
+
+fn cut(message: &str) -> String {
+    message.chars().take(MAX_MESSAGE).collect()
 }
 
 fn listed(answer: &Value) -> &[Value] {

@@ -1,24 +1,29 @@
 //! How a raw file leaves raw/: whole, once every one of its documents is final.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::layout::{ARCHIVED, archive_log_path, raw_dir, unmanaged_dir};
+use super::keys::Keys;
+use super::layout::{ARCHIVED, archive_log_path, is_passed_over, raw_dir, unmanaged_dir};
+use super::overlay::{fate, remembered};
 use super::table::Context;
-use super::{RawDocument, RawFile, render, yaml};
+use super::{FabricPlan, RawContent, RawDocument, RawFile, render, yaml};
 use crate::domain::edit::{Edit, Edits};
 use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::names::Oid;
 use crate::domain::path::{BadPath, RepoPath};
 use crate::domain::policy::Archive;
+use crate::domain::report::Item;
 
 /// How many entries the archive log keeps; older ones are in Git's history.
 const KEPT_ENTRIES: usize = 1_000;
 
 /// A raw file with the fate of each of its documents.
-pub(super) struct Judged<'a> {
-    pub raw: &'a RawFile,
-    pub fates: Vec<Fate>,
+struct Judged<'a> {
+    raw: &'a RawFile,
+    fates: Vec<Fate>,
 }
 
 impl Judged<'_> {
@@ -27,8 +32,66 @@ impl Judged<'_> {
     }
 }
 
+/// Gives every raw document its fate, and the files that are done with their way out.
+pub(super) fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
+    let mut wanted: BTreeMap<(usize, usize), Fate> = BTreeMap::new();
+    for (key, planned) in keys {
+        let Some(overlay) = &planned.overlay else { continue };
+        for document in &overlay.documents {
+            wanted.insert((document.file, document.index), fate(key, overlay, &planned.decision, *document));
+        }
+    }
+    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_passed_over(&raw.path));
+    let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
+    judged.sort_by_key(|judged| &judged.raw.path);
+    for judged in &judged {
+        let documents = judged.raw.documents.iter().zip(&judged.fates);
+        plan.items.extend(documents.map(|(document, fate)| Item::Document {
+            path: judged.raw.path.to_string(),
+            index: document.index,
+            item_index: document.item,
+            line: document.line,
+            fate: fate.clone(),
+        }));
+    }
+    for judged in archive(&judged, &mut plan.edits, context) {
+        for (index, fate) in judged.fates.iter().enumerate().filter(|(_, fate)| fate.is_final()) {
+            if remembered(context.sides, judged.raw, index).is_none() {
+                plan.remember.push((judged.raw.id(index), fate.clone()));
+            }
+        }
+    }
+}
+
+fn judge_file<'a>(
+    place: usize,
+    raw: &'a RawFile,
+    wanted: &mut BTreeMap<(usize, usize), Fate>,
+    context: Context,
+) -> Judged<'a> {
+    let fates = raw.documents.iter().enumerate().map(|(index, document)| {
+        if let Some(fate) = remembered(context.sides, raw, index) {
+            return fate.clone();
+        }
+        if context.sides.fabric_missing {
+            let why = "NetBox does not know this fabric: create it there";
+            return Fate::Held { key: None, reason: Reason::new("fabric_unknown_to_netbox", why) };
+        }
+        match &document.content {
+            RawContent::Document(found) => wanted.remove(&(place, index)).unwrap_or_else(|| Fate::Held {
+                key: Some(found.key.clone()),
+                reason: super::standing::not_read("netbox_not_read", "its object"),
+            }),
+            RawContent::Unmanaged(reason) => Fate::Unmanaged { reason: reason.clone() },
+            RawContent::Rejected { key, reason } => Fate::Rejected { key: key.clone(), reason: reason.clone() },
+            RawContent::Held(reason) => Fate::Held { key: None, reason: reason.clone() },
+        }
+    });
+    Judged { raw, fates: fates.collect() }
+}
+
 /// Adds the edits by which finished raw files leave, and says which stay.
-pub(super) fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, context: Context) -> Vec<&'j Judged<'a>> {
+fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, context: Context) -> Vec<&'j Judged<'a>> {
     let (leaving, staying): (Vec<_>, Vec<_>) = judged.iter().partition(|judged| judged.is_done());
     if leaving.is_empty() {
         return staying;

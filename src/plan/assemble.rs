@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::archive::{Judged, archive};
+use super::archive::add_raw;
 use super::directory::tend;
-use super::layout::is_passed_over;
-use super::overlay::{fate, remembered};
+use super::keys::{Keys, Planned};
+use super::record::{overwritten, record, settle};
 use super::render::{self, Provenance};
 use super::rewrite::rewrite;
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
-use super::{FabricPlan, GitSide, Keys, NetBoxWrite, Planned, PlannedChange, RawContent, RawFile, Verb};
+use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Verb};
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::Edit;
@@ -53,10 +53,21 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
 }
 
 fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, context: Context) {
+    plan.overwritten.extend(overwritten(key, planned));
+    settle(plan, key, planned);
     let outcome = match &planned.decision {
         Decision::Held(reason) => {
             end_refused_intent(plan, key, planned, reason);
             Outcome::Held { reason: reason.clone() }
+        }
+        Decision::Conflict(clash) => {
+            // Around a lost edit both sides agree already.
+            let agreed = planned.standing.as_ref().filter(|standing| standing.agreed);
+            if let Some(standing) = agreed {
+                remember(plan, key, planned, standing.agreed_base());
+            }
+            plan.conflicts.extend(record(planned, clash, context).map(|found| (key.clone(), found)));
+            Outcome::Held { reason: clash.reason.clone() }
         }
         Decision::Agreed => {
             let base = planned.standing.as_ref().and_then(|standing| standing.agreed_base());
@@ -72,7 +83,7 @@ fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, 
             remember(plan, key, planned, None);
             Outcome::GitDeleted
         }
-        Decision::WriteFile { path } => write_from_netbox(plan, key, planned, path, (keys, context)),
+        Decision::WriteFile { path, .. } => write_from_netbox(plan, key, planned, path, (keys, context)),
         Decision::Ingest { path, document, effect } => {
             ingest(plan, key, planned, (path, *document), context);
             change(plan, key, Verb::Ingest);
@@ -81,8 +92,9 @@ fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, 
                 Effect::Updated | Effect::Unchanged => Outcome::GitUpdated,
             }
         }
-        Decision::Send { write, .. } => {
+        Decision::Send { write, merged, .. } => {
             plan.netbox.push((**write).clone());
+            plan.merged.extend(merged.as_deref().map(|merged| (key.clone(), merged.clone())));
             match **write {
                 NetBoxWrite::Create { .. } => Outcome::NetboxCreated,
                 NetBoxWrite::Update { .. } => Outcome::NetboxUpdated,
@@ -215,67 +227,10 @@ fn order_writes(writes: &mut [NetBoxWrite], context: Context) {
     });
 }
 
-fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
-    let mut wanted: BTreeMap<(usize, usize), Fate> = BTreeMap::new();
-    for (key, planned) in keys {
-        let Some(overlay) = &planned.overlay else { continue };
-        for document in &overlay.documents {
-            wanted.insert((document.file, document.index), fate(key, overlay, &planned.decision, *document));
-        }
-    }
-    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_passed_over(&raw.path));
-    let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
-    judged.sort_by_key(|judged| &judged.raw.path);
-    for judged in &judged {
-        let documents = judged.raw.documents.iter().zip(&judged.fates);
-        plan.items.extend(documents.map(|(document, fate)| Item::Document {
-            path: judged.raw.path.to_string(),
-            index: document.index,
-            item_index: document.item,
-            line: document.line,
-            fate: fate.clone(),
-        }));
-    }
-    for judged in archive(&judged, &mut plan.edits, context) {
-        for (index, fate) in judged.fates.iter().enumerate().filter(|(_, fate)| fate.is_final()) {
-            if remembered(context.sides, judged.raw, index).is_none() {
-                plan.remember.push((judged.raw.id(index), fate.clone()));
-            }
-        }
-    }
-}
-
-fn judge_file<'a>(
-    place: usize,
-    raw: &'a RawFile,
-    wanted: &mut BTreeMap<(usize, usize), Fate>,
-    context: Context,
-) -> Judged<'a> {
-    let fates = raw.documents.iter().enumerate().map(|(index, document)| {
-        if let Some(fate) = remembered(context.sides, raw, index) {
-            return fate.clone();
-        }
-        if context.sides.fabric_missing {
-            let why = "NetBox does not know this fabric: create it there";
-            return Fate::Held { key: None, reason: Reason::new("fabric_unknown_to_netbox", why) };
-        }
-        match &document.content {
-            RawContent::Document(found) => wanted.remove(&(place, index)).unwrap_or_else(|| Fate::Held {
-                key: Some(found.key.clone()),
-                reason: super::standing::not_read("netbox_not_read", "its object"),
-            }),
-            RawContent::Unmanaged(reason) => Fate::Unmanaged { reason: reason.clone() },
-            RawContent::Rejected { key, reason } => Fate::Rejected { key: key.clone(), reason: reason.clone() },
-            RawContent::Held(reason) => Fate::Held { key: None, reason: reason.clone() },
-        }
-    });
-    Judged { raw, fates: fates.collect() }
-}
-
 /// Second files of an object that has its own, unless a person has to look at it.
 fn remove_copies(plan: &mut FabricPlan, keys: &Keys, context: Context) {
     for (path, key) in &context.sides.copies {
-        if keys.get(key).is_some_and(|planned| !matches!(planned.decision, Decision::Held(_))) {
+        if keys.get(key).is_some_and(|planned| planned.decision.held_for().is_none()) {
             plan.edits.insert(path.clone(), Edit::Delete);
             change(plan, key, Verb::RemoveCopy);
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::NetBoxWrite;
+use super::keys::Keys;
 use super::table::{Context, Decision};
-use super::{Keys, NetBoxWrite};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 
@@ -41,7 +42,11 @@ fn deletions(keys: &Keys, wanted: impl Fn(bool) -> bool) -> Vec<Key> {
             NetBoxWrite::Delete { .. } => true,
             NetBoxWrite::Create { .. } | NetBoxWrite::Update { .. } => false,
         },
-        Decision::Agreed | Decision::WriteFile { .. } | Decision::Ingest { .. } | Decision::Held(_) => false,
+        Decision::Agreed
+        | Decision::WriteFile { .. }
+        | Decision::Ingest { .. }
+        | Decision::Held(_)
+        | Decision::Conflict(_) => false,
     };
     let chosen = keys.iter().filter(|(_, planned)| planned.renamed_to.is_none() && wanted(planned.sides.cascade));
     chosen.filter(|(_, planned)| deletes(&planned.decision)).map(|(key, _)| (*key).clone()).collect()

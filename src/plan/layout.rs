@@ -2,8 +2,7 @@
 
 pub use super::marker::{Marker, MarkerState, read_marker, render_marker};
 use super::names::{name_fault, namespace_fault};
-use super::recognise::DEFAULT_NAMESPACE;
-use crate::domain::key::Key;
+use crate::domain::key::{DEFAULT_NAMESPACE, Key};
 use crate::domain::kind::KindSpec;
 use crate::domain::names::FabricName;
 use crate::domain::path::{BadPath, RepoPath};

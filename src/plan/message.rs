@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::directory::DirectoryWork;
-use super::{FabricPlan, PlannedChange, Verb};
+use super::{FabricPlan, Overwritten, PlannedChange, Verb};
 use crate::domain::edit::{CommitMessage, RUN_TRAILER, Signature};
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, RunId};
@@ -46,6 +46,7 @@ pub fn commit_message(run: &RunId, fabrics: &[(FabricName, &FabricPlan)], people
     text.push('\n');
     push_adoptions(&mut text, fabrics);
     push_changes(&mut text, fabrics);
+    push_overwritten(&mut text, fabrics);
     text.push('\n');
     for user in users.iter().take(NAMED) {
         _ = writeln!(text, "Changed-by: {}", one_line(user));
@@ -120,6 +121,28 @@ fn push_changes(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
     }
 }
 
+/// Files whose content goes although Git's people had not agreed: the parent commit has it.
+fn push_overwritten(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
+    let files: Vec<String> = fabrics
+        .iter()
+        .flat_map(|(_, plan)| &plan.overwritten)
+        .filter_map(|overwritten| match overwritten {
+            Overwritten::File { path, blob, .. } => Some(format!("{} (blob {blob})", one_line(path.as_str()))),
+            Overwritten::Row { .. } => None,
+        })
+        .collect();
+    if files.is_empty() {
+        return;
+    }
+    text.push_str("\nOverwritten by NetBox's content; the parent commit has what was there:\n");
+    for file in files.iter().take(LISTED) {
+        _ = writeln!(text, "- {file}");
+    }
+    if files.len() > LISTED {
+        _ = writeln!(text, "... and {} more", files.len() - LISTED);
+    }
+}
+
 fn line(change: &PlannedChange) -> String {
     format!("{} {}", word(change.verb), shown(&change.key))
 }
@@ -159,7 +182,10 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::digest::Digest;
     use crate::domain::kind::Kind;
+    use crate::domain::names::Oid;
+    use crate::domain::path::RepoPath;
 
     fn signature(name: &str) -> Signature {
         Signature { name: name.to_owned(), email: format!("{name}@fgd.example") }
@@ -246,6 +272,22 @@ mod tests {
         let trailers = text.lines().filter(|line| line.starts_with(RUN_TRAILER)).collect::<Vec<_>>();
         assert_eq!(trailers, ["Fgd-Run: 01RUN"]);
         assert!(text.ends_with("Fgd-Run: 01RUN\n"));
+    }
+
+    #[test]
+    fn what_is_overwritten_is_named_with_its_blob() {
+        let mut plan = plan(&["web"], &[]);
+        let key = plan.changes[0].key.clone();
+        let path = RepoPath::new("lab/managed/vpcs/web.yaml").unwrap();
+        let blob = Oid::of_blob(b"hello\n");
+        plan.overwritten.push(Overwritten::File { key: key.clone(), path, blob });
+        plan.overwritten.push(Overwritten::Row { key, digest: Digest::of(&serde_json::json!(1)) });
+
+        assert_eq!(
+            message(&plan).text,
+            "Create VPC default/web in lab\n\nOverwritten by NetBox's content; the parent commit has what was there:\n\
+             - lab/managed/vpcs/web.yaml (blob ce013625030ba8dba906f756967f9e9ca394464a)\n\nFgd-Run: 01RUN\n"
+        );
     }
 
     #[test]

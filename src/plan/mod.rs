@@ -7,11 +7,15 @@
 
 mod archive;
 mod assemble;
+mod conflict;
+mod direction;
 pub mod directory;
 mod guard;
+mod keys;
 pub mod layout;
 pub mod managed;
 mod marker;
+pub mod merge;
 pub mod message;
 mod names;
 pub mod outline;
@@ -19,18 +23,22 @@ mod overlay;
 mod paths;
 pub mod raw;
 mod recognise;
+mod record;
 pub mod render;
 pub mod rewrite;
 mod standing;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod written;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::domain::conflict::{Conflict, Documents, LostEdit, Resolution};
+use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::{Edits, Tree};
 use crate::domain::fate::{DocumentId, Fate, Reason};
@@ -41,12 +49,11 @@ use crate::domain::path::RepoPath;
 use crate::domain::pointer::Pointer;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
-use crate::domain::row::{Base, BaseUpdate, Intent, Row};
+use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
 use self::directory::{DirectoryStatus, DirectoryWork};
-use self::overlay::Overlay;
-use self::standing::{GitFile, Standing};
-use self::table::{Context, Decision};
+use self::standing::Standing;
+use self::table::Context;
 
 /// Everything that is known of one fabric when a plan is made.
 #[derive(Debug, Clone)]
@@ -101,6 +108,22 @@ pub struct KeySides {
     pub refusal: Option<Reason>,
     /// NetBox could not be asked to take this key's write in this run although it answers otherwise.
     pub unanswered: Option<Reason>,
+    /// The content of the blob that `ancestor_blob` names.
+    pub ancestor: Ancestor,
+    /// A user's edit that a write of ours covered, and that nobody has dealt with yet.
+    pub lost: Option<LostEdit>,
+    /// How a person decided this key's conflict.
+    pub resolution: Option<Resolution>,
+}
+
+/// The file that both sides last agreed on, read for a merge.
+#[derive(Debug, Clone, Default)]
+pub enum Ancestor {
+    #[default]
+    NotRead,
+    Document(Box<Document>),
+    /// Git no longer has it, or it cannot be read.
+    Gone(Reason),
 }
 
 /// What Git has of a key.
@@ -246,6 +269,25 @@ pub struct FabricPlan {
     pub directory: DirectoryStatus,
     /// What the edits do to the directory itself.
     pub directory_work: DirectoryWork,
+    /// Writes of `netbox` whose content is more than Git's: what Git's part of them is.
+    pub merged: BTreeMap<Key, MergedFrom>,
+    /// Contents that nobody agreed to lose and that this plan overwrites because a policy or a person said so.
+    pub overwritten: Vec<Overwritten>,
+    /// Contradictions that wait for a person.
+    pub conflicts: BTreeMap<Key, (Conflict, Documents)>,
+    /// Lost edits that are found again, put back or given up.
+    pub settled_edits: BTreeSet<Key>,
+    /// Resolutions that are applied, or that do not fit (any more).
+    pub answered: BTreeSet<Key>,
+}
+
+/// Where a content that is overwritten can still be found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overwritten {
+    /// In Git's history.
+    File { key: Key, path: RepoPath, blob: Oid },
+    /// In the change record of the write that overwrites it.
+    Row { key: Key, digest: Digest },
 }
 
 /// One object's change in a commit.
@@ -283,58 +325,16 @@ pub enum NetBoxWrite {
 /// `refusal`, `unanswered`), keep the items of their keys, and plan again.
 pub fn plan_fabric(sides: &Sides, policy: &Policy) -> FabricPlan {
     let context = Context { sides, policy, catalogue: &sides.catalogue };
-    let mut keys = decide_keys(context);
+    let mut keys = keys::decide_keys(context);
     paths::link_renames(&mut keys);
     let guarded = guard::hold_guarded(&mut keys, context);
     paths::settle(&mut keys, context);
     assemble::plan(&keys, guarded, context)
 }
 
-/// Every key of the scope with what is done about it.
-type Keys<'a> = BTreeMap<&'a Key, Planned<'a>>;
-
-/// One key on its way to a plan.
-struct Planned<'a> {
-    sides: &'a KeySides,
-    /// `None` when a side cannot be used; the decision is then to hold.
-    standing: Option<Standing<'a>>,
-    decision: Decision<'a>,
-    overlay: Option<Overlay<'a>>,
-    /// The key that the row had before.
-    renamed_from: Option<&'a Key>,
-    /// The key that the row has now.
-    renamed_to: Option<&'a Key>,
-}
-
-impl<'a> Planned<'a> {
-    fn git(&self) -> Option<&GitFile<'a>> {
-        self.standing.as_ref()?.git.as_ref()
-    }
-}
-
-fn decide_keys(context: Context<'_>) -> Keys<'_> {
-    let mut wanted = overlay::wanted_documents(context);
-    let keys = context.sides.keys.iter();
-    keys.map(|(key, sides)| (key, decide_key(key, sides, wanted.remove(key), context))).collect()
-}
-
-fn decide_key<'a>(
-    key: &'a Key,
-    sides: &'a KeySides,
-    documents: Option<Vec<table::DocumentRef<'a>>>,
-    context: Context<'a>,
-) -> Planned<'a> {
-    let standing = match context.catalogue.get(&key.kind) {
-        Some(_) => Standing::of(key, sides),
-        None => Err(table::unknown_kind(key)),
-    };
-    let (decision, overlay) = match (&standing, documents) {
-        (Ok(standing), None) => (table::decide(standing, context), None),
-        (Ok(standing), Some(documents)) => {
-            let (decision, overlay) = overlay::decide_with(standing, documents, context);
-            (decision, Some(overlay))
-        }
-        (Err(reason), documents) => (Decision::Held(reason.clone()), documents.map(Overlay::following)),
-    };
-    Planned { sides, standing: standing.ok(), decision, overlay, renamed_from: None, renamed_to: None }
+/// The blob whose content a merge of this key needs; `None` when nothing is to be merged.
+pub fn ancestor_blob(key: &Key, sides: &KeySides) -> Option<Oid> {
+    let standing = Standing::of(key, sides).ok()?;
+    let both_moved = standing.git_moved && standing.netbox_moved;
+    both_moved.then_some(standing.common.git)?.map(|git| git.blob.clone())
 }

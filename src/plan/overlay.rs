@@ -6,17 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use super::conflict::{Clash, changed_on_both_sides, deleted_and_changed, first_difference};
+use super::direction::{AGAINST, drifted};
+use super::merge::differing_paths;
 use super::standing::Standing;
 use super::table::{
-    Context, Decision, DocumentRef, FAILING, REFUSED, changed_on_both_sides, decide, deleted_and_changed, failing,
-    first_difference, held, new_path, refused, send,
+    Context, Decision, DocumentRef, FAILING, REFUSED, decide, failing, held, new_path, refused, send, to_git,
 };
 use super::{RawContent, RawFile, Sides};
+use crate::domain::conflict::Choice;
 use crate::domain::digest::Digest;
 use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::path::RepoPath;
-use crate::domain::policy::OnFirstDifference;
+use crate::domain::policy::{Direction, OnConflict, OnDrift};
 
 /// The raw documents of one key.
 #[derive(Debug, Clone)]
@@ -97,46 +100,97 @@ fn judge<'a>(
     wanted: Digest,
     context: Context,
 ) -> (Decision<'a>, Verdict) {
+    let row_has_it = standing.netbox.as_ref().is_some_and(|row| row.digest == wanted);
+    if context.policy.direction == Direction::NetboxToGit && !row_has_it {
+        return (decide(standing, context), Verdict::Held(netbox_leads()));
+    }
+    if standing.lost.is_some() {
+        return (decide(standing, context), Verdict::Follows);
+    }
     if standing.git.as_ref().is_some_and(|git| git.shared == wanted) {
         // Equal to the file: nothing is wanted of NetBox but what the file wants. A deletion there contradicts it.
         let gone = standing.netbox.is_none() && standing.netbox_moved;
-        return (if gone { deleted_and_changed() } else { decide(standing, context) }, Verdict::Follows);
+        return match context.policy.direction {
+            Direction::Both if gone => contradicts(standing, document, deleted_and_changed(), context),
+            Direction::Both | Direction::NetboxToGit | Direction::GitToNetbox => {
+                (decide(standing, context), Verdict::Follows)
+            }
+        };
     }
     if standing.git_moved {
         let why = "its managed file was changed too, and not to the same: make them equal, or remove one";
         return (held("managed_file_changed_too", why), Verdict::Follows);
     }
-    let path = match &standing.git {
-        Some(git) => Ok(git.path.clone()),
-        None => new_path(standing.key, context),
-    };
-    let path = match path {
+    let path = match path_of(standing, context) {
         Ok(path) => path,
         Err(reason) => return (decide(standing, context), Verdict::Rejected(reason)),
     };
-    if standing.netbox.as_ref().is_some_and(|row| row.digest == wanted) {
+    if row_has_it {
         let effect = if standing.git.is_some() { Effect::Updated } else { Effect::Created };
         return (Decision::Ingest { path, document, effect }, Verdict::Follows);
     }
     if !standing.known && !standing.agreed {
-        match context.policy.on_first_difference {
-            OnFirstDifference::Hold => return (first_difference(), Verdict::Follows),
-            OnFirstDifference::Netbox => return (decide(standing, context), Verdict::Rejected(netbox_kept())),
-            OnFirstDifference::Git => {}
-        }
-    } else if standing.netbox_moved {
-        let conflict = if standing.netbox.is_some() { changed_on_both_sides() } else { deleted_and_changed() };
-        return (conflict, Verdict::Follows);
+        return contradicts(standing, document, first_difference(standing), context);
     }
-    send_document(standing, document, context, path)
+    if !standing.netbox_moved {
+        return send_document(standing, document, context);
+    }
+    match (context.policy.direction, context.policy.on_drift, &standing.netbox) {
+        (Direction::GitToNetbox, OnDrift::Heal, _) => send_document(standing, document, context),
+        (Direction::GitToNetbox, OnDrift::Report, _) => {
+            let why = "it was changed in NetBox since both sides agreed, and in this fabric changes come from Git: take \
+                       the change in NetBox back";
+            (Decision::Held(drifted(why)), Verdict::Follows)
+        }
+        (Direction::Both | Direction::NetboxToGit, _, Some(_)) => {
+            contradicts(standing, document, changed_on_both_sides(Vec::new()), context)
+        }
+        (Direction::Both | Direction::NetboxToGit, _, None) => {
+            contradicts(standing, document, deleted_and_changed(), context)
+        }
+    }
 }
 
-fn send_document<'a>(
+fn path_of(standing: &Standing, context: Context) -> Result<RepoPath, Reason> {
+    match &standing.git {
+        Some(git) => Ok(git.path.clone()),
+        None => new_path(standing.key, context),
+    }
+}
+
+/// A document against what NetBox's users made of the object.
+///
+/// It is not merged: whoever dropped it wrote the whole object, and did not begin with what both sides agreed on.
+fn contradicts<'a>(
     standing: &Standing<'a>,
     document: DocumentRef<'a>,
+    clash: Clash<'a>,
     context: Context,
-    path: RepoPath,
 ) -> (Decision<'a>, Verdict) {
+    let wanted = document.document.shared();
+    let row = standing.netbox.as_ref();
+    let policy = if standing.known { context.policy.on_conflict } else { context.policy.on_first_difference.into() };
+    let chosen = standing.chosen(Some(&wanted.digest()), row.map(|row| &row.digest));
+    match (chosen, policy) {
+        (Some(Choice::Git), _) | (None, OnConflict::Git) => send_document(standing, document, context),
+        (Some(Choice::Netbox), _) | (None, OnConflict::Netbox) => {
+            (to_git(standing, context), Verdict::Rejected(netbox_kept()))
+        }
+        // A merged document is nobody's file: the raw one is edited instead.
+        (Some(Choice::Merged { .. }) | None, _) => {
+            let now = row.and_then(|row| row.row).map(|row| &row.shared);
+            let paths = differing_paths(Some(&wanted), now);
+            let clash = Clash { paths, raw: Some(document), ..clash }.after_stale_resolution(standing);
+            (Decision::Conflict(clash), Verdict::Follows)
+        }
+    }
+}
+
+fn send_document<'a>(standing: &Standing<'a>, document: DocumentRef<'a>, context: Context) -> (Decision<'a>, Verdict) {
+    let path = match path_of(standing, context) {
+        Ok(path) => path,
+        Err(reason) => return (decide(standing, context), Verdict::Rejected(reason)),
+    };
     if let Some(refusal) = &standing.sides.refusal {
         return (decide(standing, context), Verdict::Rejected(refused(refusal)));
     }
@@ -144,15 +198,19 @@ fn send_document<'a>(
         return (decide(standing, context), Verdict::Pending(failing(failure)));
     }
     match send(standing, document.document.shared()) {
-        Decision::Send { write, .. } => (Decision::Send { write, file: Some(path) }, Verdict::Follows),
+        Decision::Send { write, merged, .. } => (Decision::Send { write, file: Some(path), merged }, Verdict::Follows),
         other => (other, Verdict::Follows),
     }
 }
 
 fn netbox_kept() -> Reason {
-    let why = "NetBox has this object with other content, nothing is remembered of a time when they agreed, and \
-               `on_first_difference` keeps NetBox's";
+    let why = "NetBox has this object with other content, and a policy or a person keeps NetBox's";
     Reason::new("netbox_kept", why)
+}
+
+fn netbox_leads() -> Reason {
+    let why = "in this fabric changes come from NetBox (`direction`): make the object there, or remove the document";
+    Reason::new(AGAINST, why)
 }
 
 /// The fate of one of a key's raw documents, given what was decided for the key in the end.
@@ -173,7 +231,9 @@ fn follow(key: Key, overlay: &Overlay, decision: &Decision, document: DocumentRe
         }
         Decision::Held(reason) if reason.code == REFUSED => Fate::Rejected { key: Some(key), reason: reason.clone() },
         Decision::Held(reason) if reason.code == FAILING => Fate::Pending { key, reason: reason.clone() },
-        Decision::Held(reason) => Fate::Held { key: Some(key), reason: reason.clone() },
+        Decision::Held(reason) | Decision::Conflict(Clash { reason, .. }) => {
+            Fate::Held { key: Some(key), reason: reason.clone() }
+        }
         Decision::Ingest { effect, .. } => {
             let first = overlay.documents[0];
             let is_first = (first.file, first.index) == (document.file, document.index);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::{Keys, Planned};
 use super::layout::managed_dir;
 use super::table::{Context, Decision, held};
-use super::{GitSide, Keys, NetBoxSide, Planned};
+use super::{GitSide, NetBoxSide};
 use crate::domain::key::Key;
 use crate::domain::kind::Kind;
 use crate::domain::path::RepoPath;
@@ -25,6 +26,11 @@ pub(super) fn link_renames(keys: &mut Keys) {
     for (old, new) in renamed {
         if let Some(planned) = keys.get_mut(old) {
             planned.renamed_to = Some(new);
+            // The old name would come back beside the new one, as a second object.
+            if let Decision::Send { .. } = planned.decision {
+                let why = format!("it is {new} in NetBox now: rename it back there, or rename it in Git too");
+                planned.decision = held("renamed_in_netbox", why);
+            }
         }
         if let Some(planned) = keys.get_mut(new) {
             planned.renamed_from = Some(old);
@@ -64,11 +70,11 @@ fn half_that_waits<'a>(keys: &Keys, old: &'a Key, new: &'a Key) -> Option<(&'a K
     let (was, is) = (keys.get(old)?, keys.get(new)?);
     let old_file_goes = matches!(was.decision, Decision::DeleteFile { .. });
     let new_is_written = matches!(is.decision, Decision::WriteFile { .. });
-    match (&was.decision, &is.decision) {
-        (_, Decision::Held(reason)) if old_file_goes => {
+    match (was.decision.held_for(), is.decision.held_for()) {
+        (_, Some(reason)) if old_file_goes => {
             Some((old, format!("it is {new} now, which is held: {}", reason.message)))
         }
-        (Decision::Held(reason), _) if new_is_written => {
+        (Some(reason), _) if new_is_written => {
             Some((new, format!("it was {old} before, which is held: {}", reason.message)))
         }
         _ if new_is_written && is.git().is_none() && was.git().is_some_and(|git| git.document.is_none()) => {
@@ -126,9 +132,9 @@ fn new_file<'k>(planned: &'k Planned) -> Option<&'k RepoPath> {
         return None;
     }
     match &planned.decision {
-        Decision::WriteFile { path } | Decision::Ingest { path, .. } => Some(path),
+        Decision::WriteFile { path, .. } | Decision::Ingest { path, .. } => Some(path),
         Decision::Send { file, .. } => file.as_ref(),
-        Decision::Agreed | Decision::DeleteFile { .. } | Decision::Held(_) => None,
+        Decision::Agreed | Decision::DeleteFile { .. } | Decision::Held(_) | Decision::Conflict(_) => None,
     }
 }
 
@@ -149,7 +155,8 @@ fn occupants<'a>(keys: &Keys<'a>, context: Context<'a>) -> BTreeMap<String, Occu
             | Decision::WriteFile { .. }
             | Decision::Ingest { .. }
             | Decision::Send { .. }
-            | Decision::Held(_) => _ = occupants.insert(place(git.path), Occupant::Object(key)),
+            | Decision::Held(_)
+            | Decision::Conflict(_) => _ = occupants.insert(place(git.path), Occupant::Object(key)),
         }
     }
     occupants

@@ -3,11 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::names::{name_fault, namespace_fault};
-use crate::domain::document::{Document, without_ours};
+use crate::domain::document::Document;
 use crate::domain::fate::Reason;
-use crate::domain::key::Key;
+use crate::domain::key::{DEFAULT_NAMESPACE, Key};
 use crate::domain::kind::{Catalogue, KindSpec};
-use crate::domain::mapping::Mapping;
 
 /// What a value is; reasons carry no place.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,29 +69,11 @@ fn usable_key(spec: &KindSpec, body: &Map<String, Value>) -> Result<Key, Reason>
     for (part, code) in [("labels", "bad_labels"), ("annotations", "bad_annotations")] {
         require_texts(part, metadata.get(part)).map_err(|why| Reason::new(code, why))?;
     }
-    if let Some(mapping) = spec.mapping() {
-        require_fit(mapping, &namespace, metadata, body.get("spec").unwrap_or(&Value::Null))?;
+    if let Some(why) = spec.mapping().and_then(|mapping| mapping.misfit(&namespace, metadata, body.get("spec"))) {
+        return Err(Reason::new("not_kept", why));
     }
     Ok(Key { kind: spec.kind.clone(), namespace, name })
 }
-
-/// A kind that NetBox holds field by field has no place for anything else.
-fn require_fit(mapping: &Mapping, namespace: &str, metadata: &Map<String, Value>, spec: &Value) -> Result<(), Reason> {
-    let misfit = |why: String| Err(Reason::new("not_kept", why));
-    if namespace != DEFAULT_NAMESPACE {
-        return misfit(format!("NetBox has no field for a namespace of this kind: leave out `{namespace}`"));
-    }
-    let people = |part: &str| metadata.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
-    for part in ["labels", "annotations"] {
-        if let Some(name) = without_ours(people(part)).keys().next() {
-            return misfit(format!("NetBox has no field for {part} of this kind: leave out `{name}`"));
-        }
-    }
-    mapping.misfit(spec).map_or(Ok(()), misfit)
-}
-
-/// The namespace of documents that name none.
-pub const DEFAULT_NAMESPACE: &str = "default";
 
 fn require_texts(part: &str, value: Option<&Value>) -> Result<(), String> {
     let map = match value {

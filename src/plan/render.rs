@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::recognise::DEFAULT_NAMESPACE;
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, OWN_PREFIX, Shared};
+use crate::domain::key::DEFAULT_NAMESPACE;
 use crate::domain::kind::KindSpec;
 use crate::domain::names::FabricName;
 

@@ -1,14 +1,16 @@
 //! The decision table: for each key, what brings both sides together without overwriting anybody's work unseen.
 
+use super::conflict::{Clash, both_moved, first_difference, lost_edit, unexplained_difference};
 use super::layout::managed_path;
 use super::standing::{Standing, not_read};
-use super::{NetBoxWrite, Sides};
+use super::{NetBoxWrite, Sides, conflict, direction};
 use crate::domain::document::{Document, Shared};
 use crate::domain::fate::{Effect, Reason};
 use crate::domain::key::Key;
 use crate::domain::kind::Catalogue;
 use crate::domain::path::RepoPath;
-use crate::domain::policy::{OnFirstDifference, OnGitDelete, Policy};
+use crate::domain::policy::{Direction, OnConflict, OnGitDelete, Policy};
+use crate::domain::row::MergedFrom;
 
 /// What the decision depends on besides the key's own sides.
 #[derive(Clone, Copy)]
@@ -23,16 +25,32 @@ pub(super) struct Context<'a> {
 pub(super) enum Decision<'a> {
     /// Both sides agree.
     Agreed,
-    /// NetBox's content goes to Git, to this path.
-    WriteFile { path: RepoPath },
+    /// NetBox's content goes to Git, to this path; `merged` when it holds all that the file changed.
+    WriteFile { path: RepoPath, merged: bool },
     /// The object is gone from NetBox, its file goes.
     DeleteFile { path: RepoPath },
     /// A raw document is in NetBox already; it becomes the file.
     Ingest { path: RepoPath, document: DocumentRef<'a>, effect: Effect },
-    /// Git's content goes to NetBox.
-    Send { write: Box<NetBoxWrite>, file: Option<RepoPath> },
-    /// A person decides.
+    /// Git's content goes to NetBox; or, with `merged`, what Git and NetBox were merged into.
+    Send { write: Box<NetBoxWrite>, file: Option<RepoPath>, merged: Option<Box<MergedFrom>> },
+    /// A person must change something first.
     Held(Reason),
+    /// Both sides contradict each other, and a person decides whose content counts.
+    Conflict(Clash<'a>),
+}
+
+impl Decision<'_> {
+    /// Why the object is left as it is; `None` where it is not.
+    pub(super) fn held_for(&self) -> Option<&Reason> {
+        match self {
+            Self::Held(reason) | Self::Conflict(Clash { reason, .. }) => Some(reason),
+            Self::Agreed
+            | Self::WriteFile { .. }
+            | Self::DeleteFile { .. }
+            | Self::Ingest { .. }
+            | Self::Send { .. } => None,
+        }
+    }
 }
 
 /// One document of a raw file.
@@ -51,58 +69,52 @@ pub(super) fn held<'a>(code: &str, message: impl Into<String>) -> Decision<'a> {
 
 /// Decides one key without regard to raw documents.
 pub(super) fn decide<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
+    if let Some(lost) = standing.lost {
+        return lost_edit(standing, lost, context);
+    }
     if standing.agreed {
         return Decision::Agreed;
     }
+    match context.policy.direction {
+        Direction::Both => both_ways(standing, context),
+        Direction::NetboxToGit => direction::from_netbox(standing, context),
+        Direction::GitToNetbox => direction::from_git(standing, context),
+    }
+}
+
+fn both_ways<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
     if !standing.known {
         return first_sight(standing, context);
     }
     match (standing.git_moved, standing.netbox_moved) {
         (false, true) => to_git(standing, context),
-        (true, false) => to_netbox(standing, context.policy),
-        (false, false) => undo(standing),
-        (true, true) if standing.git.is_some() && standing.netbox.is_some() => changed_on_both_sides(),
-        (true, true) => deleted_and_changed(),
+        (true, false) => to_netbox(standing, context.policy.on_git_delete),
+        (false, false) => undo(standing, context),
+        (true, true) => both_moved(standing, context),
     }
-}
-
-pub(super) fn changed_on_both_sides<'a>() -> Decision<'a> {
-    let why = "it was changed in Git and in NetBox since they last agreed: make them equal on either side";
-    held("changed_on_both_sides", why)
-}
-
-pub(super) fn deleted_and_changed<'a>() -> Decision<'a> {
-    let why = "it was deleted on one side and changed on the other: delete it on both, or put it back";
-    held("deleted_and_changed", why)
-}
-
-pub(super) fn first_difference<'a>() -> Decision<'a> {
-    let why = "Git and NetBox differ, and nothing is remembered of a time when they agreed: make them equal on either \
-               side, or choose a side by `on_first_difference`";
-    held("first_difference", why)
 }
 
 /// Nothing is remembered of the key, and the sides differ: copy what is on one side only, else ask the policy.
 fn first_sight<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
     match (&standing.git, &standing.netbox) {
-        (Some(_), Some(_)) => match context.policy.on_first_difference {
-            OnFirstDifference::Hold => first_difference(),
-            OnFirstDifference::Netbox => to_git(standing, context),
-            OnFirstDifference::Git => to_netbox(standing, context.policy),
-        },
-        (Some(_), None) => to_netbox(standing, context.policy),
+        (Some(_), Some(_)) => {
+            let policy = context.policy.on_first_difference.into();
+            conflict::decide(standing, first_difference(standing), policy, context)
+        }
+        (Some(_), None) => to_netbox(standing, context.policy.on_git_delete),
         (None, Some(_)) => to_git(standing, context),
         (None, None) => Decision::Agreed,
     }
 }
 
-fn to_git<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
+/// NetBox's content goes to Git, whatever Git has.
+pub(super) fn to_git<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
     match (&standing.git, &standing.netbox) {
         (Some(git), Some(_)) if git.document.is_none() => Decision::Held(not_read("git_not_read", "its file")),
         (_, Some(row)) if row.row.is_none() => Decision::Held(not_read("netbox_not_read", "its row")),
-        (Some(git), Some(_)) => Decision::WriteFile { path: git.path.clone() },
+        (Some(git), Some(_)) => Decision::WriteFile { path: git.path.clone(), merged: false },
         (None, Some(_)) => match new_path(standing.key, context) {
-            Ok(path) => Decision::WriteFile { path },
+            Ok(path) => Decision::WriteFile { path, merged: false },
             Err(reason) => Decision::Held(reason),
         },
         (Some(git), None) => Decision::DeleteFile { path: git.path.clone() },
@@ -110,8 +122,9 @@ fn to_git<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
     }
 }
 
-fn to_netbox<'a>(standing: &Standing<'a>, policy: &Policy) -> Decision<'a> {
-    match (&standing.git, policy.on_git_delete) {
+/// Git's content goes to NetBox, whatever NetBox has.
+pub(super) fn to_netbox<'a>(standing: &Standing<'a>, on_git_delete: OnGitDelete) -> Decision<'a> {
+    match (&standing.git, on_git_delete) {
         (Some(git), _) => match git.document {
             Some(document) => send(standing, document.shared()),
             None => Decision::Held(not_read("git_not_read", "its file")),
@@ -125,12 +138,8 @@ fn to_netbox<'a>(standing: &Standing<'a>, policy: &Policy) -> Decision<'a> {
 }
 
 /// Neither side moved and they differ: a write of ours whose source is gone from Git is taken back.
-fn undo<'a>(standing: &Standing<'a>) -> Decision<'a> {
-    let unexplained = || {
-        let why =
-            "Git and NetBox differ although neither changed since they last agreed: make them equal on either side";
-        held("unexplained_difference", why)
-    };
+pub(super) fn undo<'a>(standing: &Standing<'a>, context: Context) -> Decision<'a> {
+    let unexplained = || conflict::decide(standing, unexplained_difference(standing), OnConflict::Hold, context);
     match (&standing.sides.intent, &standing.git) {
         (None, _) => unexplained(),
         (Some(_), Some(git)) => match git.document {
@@ -170,7 +179,7 @@ fn unless_refused<'a>(standing: &Standing<'a>, write: NetBoxWrite) -> Decision<'
         return Decision::Held(failing(failure));
     }
     let file = standing.git.as_ref().map(|git| git.path.clone());
-    Decision::Send { write: Box::new(write), file }
+    Decision::Send { write: Box::new(write), file, merged: None }
 }
 
 pub(super) const REFUSED: &str = "netbox_refused";

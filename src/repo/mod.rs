@@ -1,19 +1,24 @@
 //! Repositories: where the fabric directories live. One trait, one contract suite, several kinds.
 
+mod changes;
 pub mod git;
+pub mod github;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use url::Url;
 
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::{LeaseLost, LeaseProof};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
+use crate::domain::proposal::{Proposal, Review};
 
-/// One repository, of any kind. All methods may be repeated; only `commit` changes anything.
+/// One repository, of any kind. All methods may be repeated; only `commit`,
+/// `propose`, `withdraw` and `report_status` change anything.
 #[async_trait]
 pub trait Repository: Send + Sync {
     /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
@@ -40,6 +45,64 @@ pub trait Repository: Send + Sync {
 
     /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
+
+    /// Puts the edits up for review in place of a commit on the target's branch, whose head is `base`.
+    ///
+    /// There is one rolling branch and one rolling pull request for each target. `last` is what the call before returned;
+    /// it is rebuilt on `base`, unless it says the same already. Nobody else's commits are ever overwritten. Where the
+    /// server has no such thing, `Error::Refused`.
+    async fn propose(
+        &self,
+        proof: &LeaseProof,
+        _base: &Oid,
+        _edits: &Edits,
+        (_message, _last): (&CommitMessage, Option<&Proposal>),
+    ) -> Result<Review, Error> {
+        let detail = "this kind of repository has no pull requests".to_owned();
+        Err(Error::Refused { branch: proof.target().branch.clone(), detail })
+    }
+
+    /// Closes a proposal that has nothing left to say; does nothing where it is closed, or somebody else works on it.
+    async fn withdraw(&self, _proof: &LeaseProof, _last: &Proposal) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Tells that this commit was the branch's head lately, as another process saw it: a server that answers from replicas
+    /// may still show an older one for a while, in which files that were just written look deleted.
+    fn expect_head(&self, _branch: &BranchName, _head: &Oid) {}
+
+    /// When the credentials in use end, as the server tells it; `None` when they do not end or nobody knows.
+    fn expires(&self) -> Option<SystemTime> {
+        None
+    }
+
+    /// Shows a report beside a commit. Does nothing where the server has no place for it.
+    async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What the server shows beside a commit, where it has such a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReport {
+    pub state: StatusState,
+    /// One line for people; cut off at 140 characters.
+    pub description: String,
+    /// Where the whole story is.
+    pub target_url: Option<Url>,
+    /// Told apart from other services' reports by this; a later report with the same one takes an earlier one's place.
+    pub context: String,
+}
+
+/// How a commit fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusState {
+    Pending,
+    Success,
+    /// Something in the commit could not be used.
+    Failure,
+    /// We could not do our work.
+    Error,
 }
 
 /// What a repository can answer instead of a result. A variant for each choice that the caller has.

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
+use crate::domain::conflict::{Content, LostEdit};
+use crate::domain::digest::Digest;
+use crate::domain::document::{Shared, without_ours};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
-use crate::domain::names::Oid;
 use crate::domain::policy::Fabric;
 use crate::domain::report::Outcome;
-use crate::domain::row::{Base, BaseUpdate, Intent, NetBoxBase, Row};
+use crate::domain::row::{BaseUpdate, Intent, Row};
 use crate::ledger::types::Advance;
 use crate::netbox::{MAX_LOT, Request, WriteContext, Written};
-use crate::plan::{FabricPlan, KeySides, NetBoxSide, NetBoxWrite, plan_fabric};
+use crate::plan::written::{acknowledged, intent};
+use crate::plan::{FabricPlan, KeySides, NetBoxSide, NetBoxWrite, Overwritten, plan_fabric};
 
 use super::Runner;
 use super::failure::{Failure, error};
@@ -26,8 +31,6 @@ pub struct Applied {
     pub gathered: Gathered,
     pub plan: FabricPlan,
     pub written: BTreeMap<Key, Outcome>,
-    /// Users' edits that our writes covered, because NetBox has no fence for bulk writes.
-    pub lost: BTreeMap<Key, Reason>,
 }
 
 /// Plans, writes NetBox and plans again with the answers, until only the commit is left.
@@ -41,7 +44,7 @@ pub async fn write_netbox(
 ) -> Result<Applied, Failure> {
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
     let plan = plan_fabric(&gathered.sides, &fabric.policy);
-    let mut applied = Applied { gathered, plan, written: BTreeMap::new(), lost: BTreeMap::new() };
+    let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
     let context = Writing { runner, fabric: &fabric, proof, asked_by };
     for _ in 0..MAX_ROUNDS {
         if applied.plan.netbox.is_empty() {
@@ -77,14 +80,7 @@ fn lots(writes: Vec<NetBoxWrite>) -> Vec<Vec<NetBoxWrite>> {
 }
 
 fn alike(a: &NetBoxWrite, b: &NetBoxWrite) -> bool {
-    std::mem::discriminant(a) == std::mem::discriminant(b) && key_of(a).kind == key_of(b).kind
-}
-
-fn key_of(write: &NetBoxWrite) -> &Key {
-    match write {
-        NetBoxWrite::Create { want } | NetBoxWrite::Update { want, .. } => &want.key,
-        NetBoxWrite::Delete { against } => &against.shared.key,
-    }
+    std::mem::discriminant(a) == std::mem::discriminant(b) && a.key().kind == b.key().kind
 }
 
 /// What every lot of a fabric's writes has in common.
@@ -97,71 +93,21 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     async fn write_lot(&self, applied: &mut Applied, lot: &[NetBoxWrite]) -> Result<(), Failure> {
-        let Self { runner, fabric, proof, asked_by } = self;
-        let sides = &mut applied.gathered.sides;
-        let intents = lot.iter().map(|write| intent(write, sides.head.as_ref())).collect::<Vec<_>>();
+        let Self { runner, fabric, proof, .. } = self;
+        let head = applied.gathered.sides.head.clone();
+        let intents: Vec<Intent> = lot.iter().map(|write| intent(&applied.plan, write, head.as_ref())).collect();
         let before = Advance { intents: intents.clone(), ..Advance::default() };
         runner.ledger.advance(proof, &fabric.name, &before).await?;
 
         let requests: Vec<Request> = lot.iter().map(request).collect();
-        let context = WriteContext { fabric: fabric.name.clone(), message: asked_by.clone() };
+        let context = self.write_context(&applied.plan);
         let answers = runner.netbox(&fabric.netbox)?.write_lot(proof, &requests, &context).await?;
 
-        let mut advance = Advance::default();
-        let mut outcomes = BTreeMap::new();
-        let mut lost = BTreeMap::new();
-        let (mut changed, mut failed) = (None, None);
+        let mut answered = Answered { applied, advance: Advance::default(), changed: None, failed: None };
         for ((write, intent), answer) in lot.iter().zip(intents).zip(answers) {
-            let key = key_of(write).clone();
-            let Some(side) = sides.keys.get_mut(&key) else { continue };
-            match answer {
-                Written::Done(row) => {
-                    let base = acknowledged(side, row.as_deref());
-                    side.netbox = row.map_or(NetBoxSide::Absent, NetBoxSide::Row);
-                    side.base = Some(base.clone());
-                    side.intent = Some(intent);
-                    advance.base.push(BaseUpdate { key: key.clone(), base: Some(base), clears_intent: false });
-                    if let NetBoxWrite::Delete { .. } = write {
-                        advance.deleted.push(key.clone());
-                        // The next plan's guard counts what this one deleted.
-                        sides.deletions.recent += 1;
-                        sides.deletions.objects = sides.deletions.objects.saturating_sub(1);
-                    }
-                    outcomes.insert(key, outcome(write));
-                }
-                Written::Changed => {
-                    advance.base.push(forget_intent(&key, side));
-                    changed = Some(key);
-                }
-                Written::Refused { words } => {
-                    side.refusal = Some(Reason::new("netbox_refused", words));
-                    advance.base.push(forget_intent(&key, side));
-                }
-                Written::Failing { detail } => {
-                    side.unanswered = Some(Reason::new("netbox_failing", detail));
-                    advance.base.push(forget_intent(&key, side));
-                }
-                Written::LostEdit { object, by, before } => {
-                    let who = by.as_deref().unwrap_or("somebody");
-                    let words = format!(
-                        "{who} changed {object} between our read and our write, which overwrote it; NetBox's change log has \
-                     what they wrote: {before}"
-                    );
-                    lost.insert(key.clone(), Reason::new("lost_edit", words));
-                    if let NetBoxWrite::Update { against, want } = write {
-                        let row = Row { shared: want.clone(), ..against.as_ref().clone() };
-                        let base = acknowledged(side, Some(&row));
-                        side.netbox = NetBoxSide::Row(Box::new(row));
-                        side.base = Some(base.clone());
-                        side.intent = Some(intent);
-                        advance.base.push(BaseUpdate { key: key.clone(), base: Some(base), clears_intent: false });
-                    }
-                    outcomes.insert(key, outcome(write));
-                }
-                // It may or may not be written: its intent stays, and the next run looks.
-                Written::Unanswered(error) => failed = Some(Failure::from(error)),
-            }
+            answered.take(write, intent, answer);
         }
+        let Answered { advance, changed, failed, .. } = answered;
         runner.ledger.advance(proof, &fabric.name, &advance).await?;
         if let Some(failure) = failed {
             return Err(failure);
@@ -173,9 +119,114 @@ impl Writing<'_> {
                 "nothing: the run plans again",
             )));
         }
-        applied.written.extend(outcomes);
-        applied.lost.extend(lost);
         Ok(())
+    }
+
+    /// What NetBox's change records say of the writes; those that overwrite something say what.
+    fn write_context(&self, plan: &FabricPlan) -> WriteContext {
+        let notes = plan.overwritten.iter().filter_map(|overwritten| match overwritten {
+            Overwritten::Row { key, digest } => Some((key.clone(), note(digest, &self.asked_by))),
+            Overwritten::File { .. } => None,
+        });
+        WriteContext { fabric: self.fabric.name.clone(), message: self.asked_by.clone(), notes: notes.collect() }
+    }
+}
+
+/// Begins with what matters: NetBox's messages are short.
+fn note(digest: &Digest, asked_by: &str) -> String {
+    let digest = &digest.as_str()[..16];
+    format!("overwrites content sha256:{digest}, kept in this record's pre-change data. {asked_by}")
+}
+
+/// A lot's answers on their way into the sides and the ledger.
+struct Answered<'a> {
+    applied: &'a mut Applied,
+    advance: Advance,
+    changed: Option<Key>,
+    failed: Option<Failure>,
+}
+
+impl Answered<'_> {
+    fn take(&mut self, write: &NetBoxWrite, intent: Intent, answer: Written) {
+        let key = write.key().clone();
+        match answer {
+            Written::Done(row) => self.done(write, intent, row),
+            Written::LostEdit { object, by, before } => {
+                let was = content_before(&key, &before);
+                let spec = self.applied.gathered.sides.catalogue.get(&key.kind);
+                let document = was.document(&spec.map(|spec| spec.api_version()).unwrap_or_default());
+                let lost = LostEdit { id: object.id, by, digest: was.digest(), content: Content::of(&document) };
+                self.advance.lost.insert(key.clone(), Some(lost.clone()));
+                if let Some(side) = self.side(&key) {
+                    side.lost = Some(lost);
+                }
+                let row = match write {
+                    NetBoxWrite::Update { against, want } => Some(Row { shared: want.clone(), ..(**against).clone() }),
+                    NetBoxWrite::Create { .. } | NetBoxWrite::Delete { .. } => None,
+                };
+                self.done(write, intent, row.map(Box::new));
+            }
+            Written::Changed => {
+                self.forget_intent(&key);
+                self.changed = Some(key);
+            }
+            Written::Refused { words } => {
+                self.forget_intent(&key);
+                if let Some(side) = self.side(&key) {
+                    side.refusal = Some(Reason::new("netbox_refused", words));
+                }
+            }
+            Written::Failing { detail } => {
+                self.forget_intent(&key);
+                if let Some(side) = self.side(&key) {
+                    side.unanswered = Some(Reason::new("netbox_failing", detail));
+                }
+            }
+            // It may or may not be written: its intent stays, and the next run looks.
+            Written::Unanswered(error) => self.failed = Some(Failure::from(error)),
+        }
+    }
+
+    fn side(&mut self, key: &Key) -> Option<&mut KeySides> {
+        self.applied.gathered.sides.keys.get_mut(key)
+    }
+
+    /// The write is in NetBox, which now has this row.
+    fn done(&mut self, write: &NetBoxWrite, intent: Intent, row: Option<Box<Row>>) {
+        let key = write.key().clone();
+        let Some(side) = self.side(&key) else { return };
+        let base = acknowledged(&intent, side, row.as_deref());
+        side.netbox = row.map_or(NetBoxSide::Absent, NetBoxSide::Row);
+        side.base.clone_from(&base);
+        side.intent = Some(intent);
+        self.advance.base.push(BaseUpdate { key: key.clone(), base, clears_intent: false });
+        if let NetBoxWrite::Delete { .. } = write {
+            self.advance.deleted.push(key.clone());
+            // The next plan's guard counts what this one deleted.
+            let deletions = &mut self.applied.gathered.sides.deletions;
+            deletions.recent += 1;
+            deletions.objects = deletions.objects.saturating_sub(1);
+        }
+        self.applied.written.insert(key, outcome(write));
+    }
+
+    /// Nothing was written, so nothing is outstanding; base stays as it is.
+    fn forget_intent(&mut self, key: &Key) {
+        let Some(side) = self.side(key) else { return };
+        side.intent = None;
+        let base = side.base.clone();
+        self.advance.base.push(BaseUpdate { key: key.clone(), base, clears_intent: true });
+    }
+}
+
+/// What a user had written, from NetBox's record of what our write found there.
+fn content_before(key: &Key, before: &Value) -> Shared {
+    let map = |field: &str| before.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
+    Shared {
+        key: key.clone(),
+        labels: map("labels"),
+        annotations: without_ours(map("annotations")),
+        spec: before.get("spec").cloned().unwrap_or(Value::Null),
     }
 }
 
@@ -185,28 +236,6 @@ fn request(write: &NetBoxWrite) -> Request {
         NetBoxWrite::Update { against, want } => Request::Update { against, want },
         NetBoxWrite::Delete { against } => Request::Delete { against },
     }
-}
-
-fn intent(write: &NetBoxWrite, source: Option<&Oid>) -> Intent {
-    let (id, from, to) = match write {
-        NetBoxWrite::Create { want } => (None, None, Some(want.digest())),
-        NetBoxWrite::Update { against, want } => (Some(against.id), Some(against.shared.digest()), Some(want.digest())),
-        NetBoxWrite::Delete { against } => (Some(against.id), Some(against.shared.digest()), None),
-    };
-    Intent { key: key_of(write).clone(), id, from, to, source: source.cloned() }
-}
-
-/// The base after NetBox's acknowledgement: its own half moves, Git's half stays.
-fn acknowledged(side: &KeySides, row: Option<&Row>) -> Base {
-    let netbox =
-        row.map(|row| NetBoxBase { id: row.id, digest: row.shared.digest(), last_updated: row.last_updated.clone() });
-    Base { git: side.base.as_ref().and_then(|base| base.git.clone()), netbox }
-}
-
-/// Nothing was written, so nothing is outstanding; base stays as it is.
-fn forget_intent(key: &Key, side: &mut KeySides) -> BaseUpdate {
-    side.intent = None;
-    BaseUpdate { key: key.clone(), base: side.base.clone(), clears_intent: true }
 }
 
 fn outcome(write: &NetBoxWrite) -> Outcome {

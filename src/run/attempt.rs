@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::Change;
+use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
 use crate::domain::report::{Item, Outcome};
-use crate::ledger::types::{Advance, Claim, Part, PartOutcome, Settlement};
+use crate::ledger::conflicts::ConflictRecord;
+use crate::ledger::types::{Advance, Claim, FabricMemory, Part, PartOutcome, Settlement};
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
-use crate::repo::{self, Repository};
 
 use super::apply::{Applied, write_netbox};
+use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::gather;
+use super::shown::show;
 use super::{Runner, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
@@ -63,7 +67,10 @@ struct Ready<'a> {
 
 async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let target = claim.proof.target();
-    let repository = runner.repository(target)?;
+    let repository = &runner.site(target)?.repository;
+    if let Some(settled) = runner.ledger.head(target).await? {
+        repository.expect_head(&target.branch, &settled);
+    }
     let head = repository.head(&target.branch).await?;
 
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
@@ -81,14 +88,23 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         }
     }
 
-    let commit = commit(runner, claim, repository.as_ref(), head.as_ref(), &ready).await?;
+    let (edits, message) = together(runner, claim, &ready);
+    let delivered = deliver(runner, claim, head.as_ref(), (&edits, &message)).await?;
     for share in &ready {
-        runner.ledger.advance(&claim.proof, &share.part.fabric, &remembered(share)).await?;
-        let report = report::of(claim, &share.part.fabric, head.as_ref(), commit.as_ref(), &share.applied);
-        let held = report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
+        let plan = &share.applied.plan;
+        let review = delivered.review().filter(|_| !plan.edits.is_empty());
+        let advance = match review {
+            Some(review) => only_agreed(remembered(share), plan, review),
+            None => remembered(share),
+        };
+        runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
+        let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
+        let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
         outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
     }
-    Ok(Settlement { parts: outcomes, head: commit.or(head) })
+    let settlement = Settlement { parts: outcomes, head: delivered.commit().cloned().or(head.clone()) };
+    show(runner, claim, head.as_ref(), &settlement).await;
+    Ok(settlement)
 }
 
 enum Prepared<'a> {
@@ -120,36 +136,17 @@ async fn prepare<'a>(
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 
-/// Puts every fabric's edits into one commit; `None` when there is nothing to commit.
-async fn commit(
-    runner: &Runner,
-    claim: &Claim,
-    repository: &dyn Repository,
-    head: Option<&Oid>,
-    ready: &[Ready<'_>],
-) -> Result<Option<Oid>, Failure> {
-    let edits: Edits = ready.iter().flat_map(|share| share.applied.plan.edits.clone()).collect();
-    if edits.is_empty() {
-        return Ok(None);
-    }
+/// The edits of all fabrics, and the message that they go under.
+fn together(runner: &Runner, claim: &Claim, ready: &[Ready<'_>]) -> (Edits, CommitMessage) {
+    let edits = ready.iter().flat_map(|share| share.applied.plan.edits.clone()).collect();
     let plans: Vec<(FabricName, &FabricPlan)> =
         ready.iter().map(|share| (share.part.fabric.clone(), &share.applied.plan)).collect();
-    let message: CommitMessage = commit_message(&claim.run, &plans, &runner.people);
-    let branch = &claim.proof.target().branch;
-    match repository.commit(&claim.proof, head, &edits, &message).await {
-        Ok(oid) => Ok(Some(oid)),
-        // The server may have taken it: its trailer tells, before anything is tried again.
-        Err(uncertain @ repo::Error::Uncertain { .. }) => match repository.find_run(branch, head, &claim.run).await? {
-            Some(oid) => Ok(Some(oid)),
-            None => Err(uncertain.into()),
-        },
-        Err(failed) => Err(failed.into()),
-    }
+    (edits, commit_message(&claim.run, &plans, &runner.people))
 }
 
 /// What the ledger keeps of a fabric's share once its edits are in the head.
 fn remembered(share: &Ready<'_>) -> Advance {
-    let Applied { gathered, plan, lost, .. } = &share.applied;
+    let Applied { gathered, plan, .. } = &share.applied;
     let held_now: BTreeMap<_, _> = plan
         .items
         .iter()
@@ -159,7 +156,10 @@ fn remembered(share: &Ready<'_>) -> Advance {
         })
         .collect();
     let keys = &gathered.sides.keys;
-    let held = keys.keys().map(|key| (key.clone(), held_now.get(key).or_else(|| lost.get(key)).cloned())).collect();
+    // What a full comparison does not find on any side is gone, and so is the reason that it was held for.
+    let is_full = share.part.changes.contains(&Change::Everything);
+    let gone = gathered.memory.held.keys().filter(|key| is_full && !keys.contains_key(key));
+    let held = keys.keys().chain(gone).map(|key| (key.clone(), held_now.get(key).cloned())).collect();
     let deleted = plan
         .items
         .iter()
@@ -190,5 +190,39 @@ fn remembered(share: &Ready<'_>) -> Advance {
         deleted,
         guarded: Some(guarded),
         adopted: gathered.memory.adopt,
+        conflicts: conflicts(&share.applied),
+        answered: gathered
+            .memory
+            .resolutions
+            .iter()
+            .filter(|(key, _)| plan.answered.contains(key))
+            .map(|(key, resolution)| (key.clone(), resolution.clone()))
+            .collect(),
+        lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
     }
+}
+
+/// The contradictions of this run, and those that are over.
+fn conflicts(applied: &Applied) -> BTreeMap<Key, Option<(ConflictRecord, Documents)>> {
+    let Applied { gathered, plan, .. } = applied;
+    let over = gathered.memory.conflicts.keys().filter(|key| gathered.sides.keys.contains_key(key));
+    let mut conflicts: BTreeMap<_, _> = over.map(|key| (key.clone(), None)).collect();
+    for (key, (conflict, documents)) in &plan.conflicts {
+        let record =
+            continued(&gathered.memory, key, ConflictRecord { since: gathered.memory.now, conflict: conflict.clone() });
+        conflicts.insert(key.clone(), Some((record, documents.clone())));
+    }
+    conflicts
+}
+
+/// What an earlier run already knew of a conflict: since when it is there, and who changed the row.
+fn continued(memory: &FabricMemory, key: &Key, mut now: ConflictRecord) -> ConflictRecord {
+    let Some(before) = memory.conflicts.get(key) else { return now };
+    now.since = before.since;
+    if let (Some(was), Some(is)) = (&before.conflict.netbox, &mut now.conflict.netbox)
+        && was.digest == is.digest
+    {
+        is.changed_by.extend(was.changed_by.iter().cloned());
+    }
+    now
 }

@@ -11,15 +11,13 @@ use crate::domain::policy::Fabric;
 use crate::ledger::types::{FabricMemory, Part};
 use crate::netbox::Client;
 use crate::plan::layout::{MarkerState, read_marker};
-use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
-use crate::repo::Repository;
 use crate::validate::Crds;
 
 use super::failure::{Failure, error};
 use super::netbox_side::{Dirty, Scope, dirty_rows};
 use super::validation::hold_to_rules;
-use super::{Runner, git_side, netbox_side};
+use super::{Runner, contents, git_side, netbox_side};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
 pub struct Gathered {
@@ -37,7 +35,7 @@ pub struct Of<'a> {
 /// Reads base, Git and NetBox for everything that the part's changes, the head and the raw area put into scope.
 pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<Gathered, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let repository = runner.repository(&fabric.target)?;
+    let repository = &runner.site(&fabric.target)?.repository;
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 
@@ -56,7 +54,9 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let rows = netbox_side::read(client, Of { fabric, catalogue: &runner.catalogue }, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    load_needed_files(repository, &runner.catalogue, &memory, &mut keys).await?;
+    let from = Of { fabric, catalogue: &runner.catalogue };
+    contents::load_files(repository.as_ref(), from, &memory, &mut keys).await?;
+    contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
     let other_paths = memory
         .base
         .iter()
@@ -88,7 +88,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     };
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
-    hold_to_rules(&mut sides, crds, fabric.policy.validation);
+    hold_to_rules(&mut sides, crds, &fabric.policy);
     Ok(Gathered { sides, memory })
 }
 
@@ -132,14 +132,15 @@ async fn fabric_missing(runner: &Runner, fabric: &Fabric, client: &Client) -> Re
 }
 
 /// Keys that need their row although no delivery named it: changed, missing or broken files, raw documents, intents,
-/// and deletions that a person has confirmed.
+/// conflicts with what people decided of them, and deletions that a person has confirmed.
 fn keys_named_by_git(git: &git_side::GitSides, memory: &FabricMemory) -> BTreeSet<Key> {
     let changed = git.keys.iter().filter(|(_, side)| !matches!(side, GitSide::AsBase)).map(|(key, _)| key);
     let raw = git.raw.iter().flat_map(|file| &file.documents).filter_map(|document| match &document.content {
         RawContent::Document(document) => Some(&document.key),
         RawContent::Unmanaged(_) | RawContent::Rejected { .. } | RawContent::Held(_) => None,
     });
-    changed.chain(raw).chain(memory.intents.keys()).chain(&memory.confirmed).cloned().collect()
+    let waiting = memory.conflicts.keys().chain(memory.resolutions.keys()).chain(memory.lost.keys());
+    changed.chain(raw).chain(memory.intents.keys()).chain(waiting).chain(&memory.confirmed).cloned().collect()
 }
 
 fn assemble(
@@ -163,6 +164,8 @@ fn assemble(
                 intent: memory.intents.get(&key).cloned(),
                 changed_by: deliveries.iter().flat_map(|dirty| dirty.users.clone()).collect(),
                 cascade: deliveries.iter().any(|dirty| dirty.cascade),
+                lost: memory.lost.get(&key).cloned(),
+                resolution: memory.resolutions.get(&key).cloned(),
                 base,
                 netbox,
                 ..KeySides::default()
@@ -170,48 +173,4 @@ fn assemble(
             (key, sides)
         })
         .collect()
-}
-
-/// Downloads the files that base knows but whose content the plan needs: their row changed, was renamed, or is to be
-/// written from them.
-async fn load_needed_files(
-    repository: &Arc<dyn Repository>,
-    catalogue: &Catalogue,
-    memory: &FabricMemory,
-    keys: &mut BTreeMap<Key, KeySides>,
-) -> Result<(), Failure> {
-    let renamed: BTreeSet<ObjectId> = keys
-        .values()
-        .filter_map(|sides| match &sides.netbox {
-            NetBoxSide::Row(row) => Some(row.object()),
-            _ => None,
-        })
-        .collect();
-    let needs = |key: &Key, sides: &KeySides| {
-        let base = memory.base.get(key).and_then(|base| base.netbox.as_ref());
-        match &sides.netbox {
-            NetBoxSide::Row(row) => {
-                base.is_none_or(|base| base.digest != row.shared.digest()) || sides.intent.is_some()
-            }
-            _ => base.is_some_and(|base| renamed.contains(&ObjectId { kind: key.kind.clone(), id: base.id })),
-        }
-    };
-    let wanted: Vec<(Key, Oid)> = keys
-        .iter()
-        .filter(|(key, sides)| matches!(sides.git, GitSide::AsBase) && needs(key, sides))
-        .filter_map(|(key, _)| Some((key.clone(), memory.base.get(key)?.git.as_ref()?.blob.clone())))
-        .collect();
-    let blobs: BTreeSet<Oid> = wanted.iter().map(|(_, blob)| blob.clone()).collect();
-    let contents = repository.read(&blobs.into_iter().collect::<Vec<_>>()).await?;
-    for (key, blob) in wanted {
-        let (Some(bytes), Some(sides)) = (contents.get(&blob), keys.get_mut(&key)) else { continue };
-        let Some(path) = memory.base.get(&key).and_then(|base| base.git.as_ref()).map(|git| git.path.clone()) else {
-            continue;
-        };
-        // Base was written from a readable file, so a blob that cannot be read is left `AsBase`: nothing depends on it.
-        if let ManagedFile::Document(document) = read_document(catalogue, bytes) {
-            sides.git = GitSide::File { path, blob, document: Box::new(document), bytes: bytes.clone() };
-        }
-    }
-    Ok(())
 }

@@ -2,20 +2,25 @@
 
 mod apply;
 mod attempt;
+mod contents;
+mod deliver;
 mod failure;
 mod gather;
 mod git_side;
 mod netbox_side;
 mod report;
+mod shown;
 mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::domain::change::Change;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
 use crate::ledger::Ledger;
 use crate::ledger::types::{Accept, Claim, Origin, Settlement};
 use crate::netbox;
@@ -28,7 +33,7 @@ pub use failure::Failure;
 /// Everything a run needs: the ledger, the two clients, and what the settings say of each fabric.
 pub struct Runner {
     pub ledger: Ledger,
-    pub repositories: BTreeMap<RepoName, Arc<dyn Repository>>,
+    pub repositories: BTreeMap<RepoName, Site>,
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
     /// Every kind that is kept equal.
@@ -37,6 +42,15 @@ pub struct Runner {
     pub crds: BTreeMap<FabricName, Arc<Crds>>,
     /// How commits name NetBox users and the service.
     pub people: People,
+}
+
+/// A repository, and what the settings say of working with it.
+#[derive(Clone)]
+pub struct Site {
+    pub repository: Arc<dyn Repository>,
+    pub delivery: Delivery,
+    /// Where people read about a run, when commits shall show how they fared.
+    pub status_url: Option<Url>,
 }
 
 impl Runner {
@@ -49,7 +63,7 @@ impl Runner {
     ///
     /// Safe to repeat. Returns the new head; `None` when nothing moved or the branch does not exist.
     pub async fn poll_head(&self, target: &Target) -> Result<Option<Oid>, Failure> {
-        let head = self.repository(target)?.head(&target.branch).await?;
+        let head = self.site(target)?.repository.head(&target.branch).await?;
         if head == self.ledger.head(target).await? {
             return Ok(None);
         }
@@ -70,7 +84,7 @@ impl Runner {
         Ok(head)
     }
 
-    fn repository(&self, target: &Target) -> Result<&Arc<dyn Repository>, Failure> {
+    fn site(&self, target: &Target) -> Result<&Site, Failure> {
         self.repositories.get(&target.repo).ok_or_else(|| Failure::not_configured("repository", target.repo.as_str()))
     }
 

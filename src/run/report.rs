@@ -9,23 +9,21 @@ use crate::ledger::types::{Claim, FabricMemory, Part};
 use crate::plan::{FabricPlan, NetBoxWrite};
 
 use super::apply::Applied;
+use super::deliver::Delivered;
 
 /// The report of a run that was applied.
 pub fn of(
     claim: &Claim,
     fabric: &FabricName,
     head: Option<&Oid>,
-    commit: Option<&Oid>,
+    delivered: &Delivered,
     applied: &Applied,
 ) -> FabricReport {
-    let Applied { plan, written, lost, .. } = applied;
+    let Applied { plan, written, .. } = applied;
     let items: Vec<Item> = plan
         .items
         .iter()
         .map(|item| match item {
-            Item::Object { key, .. } if lost.contains_key(key) => {
-                Item::Object { key: key.clone(), outcome: Outcome::Held { reason: lost[key].clone() } }
-            }
             // The last plan sees both sides agree; what NetBox was told on the way is what happened.
             Item::Object { key, outcome: Outcome::Unchanged } if written.contains_key(key) => {
                 Item::Object { key: key.clone(), outcome: written[key].clone() }
@@ -47,7 +45,8 @@ pub fn of(
         }
     }
     FabricReport {
-        commit: commit.filter(|_| !plan.edits.is_empty()).cloned(),
+        commit: delivered.commit().filter(|_| !plan.edits.is_empty()).cloned(),
+        proposal: delivered.review().filter(|_| !plan.edits.is_empty()).map(|review| review.proposal().url.clone()),
         counts,
         items: bounded(items),
         dry_run: false,
@@ -72,7 +71,8 @@ pub fn of_dry_run(claim: &Claim, fabric: &FabricName, head: Option<&Oid>, plan: 
 ///
 /// A run looks at everything that stands out in its fabric, so an old conflict would otherwise mark every later job.
 pub fn needs_a_person(report: &FabricReport, part: &Part, memory: &FabricMemory) -> bool {
-    if part.changes.iter().any(|change| !matches!(change, Change::Object { .. })) {
+    let of_one_object = |change: &Change| matches!(change, Change::Object { .. } | Change::Resolution { .. });
+    if !part.changes.iter().all(of_one_object) {
         return report.counts.held > 0;
     }
     report.items.iter().any(|item| match item {
@@ -88,6 +88,7 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
     let row = memory.base.get(key).and_then(|base| base.netbox.as_ref()).map(|netbox| netbox.id);
     part.changes.iter().any(|change| match change {
         Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
+        Change::Resolution { key: resolved } => resolved == key,
         Change::GitMoved | Change::Everything | Change::DryRun => false,
     })
 }
@@ -100,6 +101,7 @@ fn frame(claim: &Claim, fabric: &FabricName, head: Option<&Oid>) -> FabricReport
         dry_run: false,
         planned_on: head.cloned(),
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     }

@@ -9,7 +9,7 @@ use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::kind::KindSpec;
 use crate::domain::pointer::Pointer;
-use crate::domain::policy::Validation;
+use crate::domain::policy::{Direction, Policy, Validation};
 use crate::plan::{GitSide, KeySides, NetBoxSide, RawContent, Sides, Warning, managed};
 use crate::validate::{Crds, Finding, Known, Severity, references, validate};
 
@@ -18,12 +18,13 @@ const TOLD: usize = 5;
 
 /// Refuses documents, files and rows with errors, and notes warnings.
 ///
-/// A raw document is rejected; a managed file or a row that changed is held, with the findings as its reason.
-pub fn hold_to_rules(sides: &mut Sides, crds: &Crds, mode: Validation) {
-    if mode == Validation::Off {
+/// A raw document is rejected; a managed file or a row that changed is held, with the findings as its reason. Where one
+/// side leads, nothing is carried over from the other, so its changes are drift and nothing else.
+pub fn hold_to_rules(sides: &mut Sides, crds: &Crds, policy: &Policy) {
+    if policy.validation == Validation::Off {
         return;
     }
-    let rules = Rules { crds, mode, known: known(sides) };
+    let rules = Rules { crds, policy, known: known(sides) };
     let mut warnings = Vec::new();
     rules.raw_documents(sides, &mut warnings);
     let specs: BTreeMap<&Key, &KindSpec> =
@@ -83,13 +84,13 @@ fn as_document(shared: &Shared, api_version: &str) -> Document {
 
 struct Rules<'a> {
     crds: &'a Crds,
-    mode: Validation,
+    policy: &'a Policy,
     known: Known,
 }
 
 impl Rules<'_> {
     fn findings(&self, document: &Document) -> Vec<Finding> {
-        let mut findings = validate(document, self.crds, self.mode);
+        let mut findings = validate(document, self.crds, self.policy.validation);
         findings.extend(references(document, &self.known));
         findings
     }
@@ -129,7 +130,8 @@ impl Rules<'_> {
                 return None;
             }
             let base = of.base.as_ref().and_then(|base| base.git.as_ref());
-            if base.is_none_or(|base| base.blob != *blob) {
+            let goes_on = self.policy.direction != Direction::NetboxToGit;
+            if goes_on && base.is_none_or(|base| base.blob != *blob) {
                 let findings = self.findings(document);
                 let pointers: Vec<&Pointer> = findings.iter().map(|finding| &finding.at).collect();
                 let places = managed::places(bytes, &pointers).into_iter().map(Some).collect();
@@ -141,7 +143,7 @@ impl Rules<'_> {
         let digest = Some(row.shared.digest());
         let base = of.base.as_ref().and_then(|base| base.netbox.as_ref()).map(|base| base.digest.clone());
         let own = of.intent.as_ref().is_some_and(|intent| intent.to == digest);
-        if base == digest || own {
+        if base == digest || own || self.policy.direction == Direction::GitToNetbox {
             return None;
         }
         let api_version = match &of.git {

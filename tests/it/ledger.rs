@@ -17,6 +17,7 @@ use crate::support::redis::TestLedger;
 mod accepting;
 mod budget;
 mod claiming;
+mod conflicts;
 mod embedded;
 mod interleavings;
 mod jobs;
@@ -100,6 +101,7 @@ fn report(claim: &Claim, fabric: &FabricName) -> Box<FabricReport> {
         dry_run: false,
         planned_on: None,
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     })

@@ -4,12 +4,16 @@
 
 mod adoption;
 mod borders;
+mod conflicts;
+mod fake_github;
 mod flows;
+mod github;
 mod ledger;
 mod lint;
 mod more_kinds;
 mod netbox_client;
 mod private_networks;
+mod proposals;
 mod queue;
 mod receive;
 mod repository_contract;

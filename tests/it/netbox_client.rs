@@ -5,6 +5,7 @@ mod reading;
 mod setting_up;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fgd_sync::domain::document::Shared;
@@ -70,7 +71,7 @@ impl Lab {
     }
 
     fn context(&self, message: &str) -> WriteContext {
-        WriteContext { fabric: self.fabric.clone(), message: message.to_owned() }
+        WriteContext { fabric: self.fabric.clone(), message: message.to_owned(), notes: BTreeMap::new() }
     }
 
     fn path(&self) -> &'static str {

@@ -81,6 +81,7 @@ impl Work for Fake {
             dry_run: false,
             planned_on: None,
             commit: None,
+            proposal: None,
             counts: Counts::default(),
             items: Vec::new(),
         };

@@ -18,10 +18,13 @@ use fgd_sync::domain::names::{BranchName, Oid, RepoName, RunId, Target};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::repo::git::{Credentials, GitRepository, Options, Timeouts};
+use fgd_sync::repo::github::GitHubRepository;
 use fgd_sync::repo::{Error, Repository};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
+use crate::github::options_for;
+use crate::support::fakes::github::GitHub;
 use crate::support::git_server::{Bare, GitServer, Person};
 use crate::support::lease::proof_for;
 
@@ -35,6 +38,11 @@ trait Subject {
 
     /// What the server really holds.
     fn bare(&self) -> &Bare;
+
+    /// From now on every push to main is refused with these words, as this kind's server refuses them.
+    fn refuse_pushes(&self, words: &str) {
+        self.bare().refuse_pushes(words);
+    }
 }
 
 /// A subject behind a server with an account, and with faults.
@@ -134,6 +142,7 @@ macro_rules! network_contract {
 
 contract!(git_on_a_local_path, super::LocalPath);
 contract!(git_over_http, super::Http);
+contract!(github, super::OnGitHub);
 network_contract!(git_over_a_network, super::Http);
 
 // The subjects.
@@ -214,6 +223,38 @@ impl OnNetwork for Http {
     fn repository_within(&self, timeouts: Timeouts) -> Arc<dyn Repository> {
         let token = SecretSource::Text(SecretString::from(PASSWORD));
         Arc::new(GitRepository::open(Options { timeouts, ..self.options(token) }).unwrap())
+    }
+}
+
+/// Answers under the paths of GitHub Enterprise Server.
+struct OnGitHub {
+    github: GitHub,
+    bare: Bare,
+}
+
+impl OnGitHub {
+    async fn start() -> Self {
+        let github = GitHub::start();
+        let bare = github.create("acme", "fabric").bare();
+        Self { github, bare }
+    }
+}
+
+impl Subject for OnGitHub {
+    fn repository(&self) -> Arc<dyn Repository> {
+        Arc::new(GitHubRepository::open(options_for(&self.github, "acme", "fabric")).unwrap())
+    }
+
+    fn person(&self) -> Person {
+        Person::clone_of(self.bare.path().to_str().unwrap())
+    }
+
+    fn bare(&self) -> &Bare {
+        &self.bare
+    }
+
+    fn refuse_pushes(&self, words: &str) {
+        self.github.hosted("acme/fabric").protect("main", words);
     }
 }
 

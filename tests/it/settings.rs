@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fgd_sync::config::{self, Access, Environment, ObjectModel, Place, Problem, Redis, Settings};
+use fgd_sync::config::{
+    self, Access, CommitStatus, Environment, GitHubLogin, ObjectModel, Place, Problem, Redis, Settings, Signing,
+};
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
-use fgd_sync::domain::policy::{Archive, OnFirstDifference, OnGitDelete, Validation};
+use fgd_sync::domain::policy::{Archive, Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Validation};
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
@@ -102,6 +104,8 @@ fn the_smallest_settings_get_the_safe_defaults() {
     assert_eq!(fabric.target.to_string(), "main@main");
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Hold);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Hold);
+    assert_eq!(fabric.policy.on_conflict, OnConflict::Hold);
+    assert_eq!((fabric.policy.direction, fabric.policy.on_drift), (Direction::Both, OnDrift::Report));
     assert_eq!((fabric.policy.guard.count, fabric.policy.guard.percent), (20, 30));
     assert_eq!(shown(&settings.warnings), "");
 }
@@ -145,6 +149,8 @@ fabrics:
     directory: .
     on_git_delete: delete
     on_first_difference: git
+    direction: git_to_netbox
+    on_drift: heal
     archive: rename
     validation: off
     crds: crds
@@ -185,6 +191,7 @@ people:
     assert!(fabric.directory.is_root());
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
+    assert_eq!((fabric.policy.direction, fabric.policy.on_drift), (Direction::GitToNetbox, OnDrift::Heal));
     assert_eq!(fabric.policy.archive, Archive::Rename);
     assert_eq!(fabric.policy.validation, Validation::Off);
     assert_eq!(settings.crds[&FabricName::new("Lab: 1")], case.path("crds"));
@@ -519,6 +526,30 @@ fn another_branch_may_hold_the_same_directory() {
 }
 
 #[test]
+fn a_first_difference_cannot_go_against_the_direction() {
+    let fabric = "directory: fabrics/lab, direction: netbox_to_git, on_first_difference: git";
+
+    let problem = with("directory: fabrics/lab", fabric).only_problem();
+
+    assert_eq!(problem.setting, "fabrics.lab.on_first_difference");
+    assert!(problem.message.contains("drift"), "{problem}");
+}
+
+#[test]
+fn a_policy_that_the_direction_leaves_without_effect_is_a_warning() {
+    for (settings, idle) in [
+        ("on_drift: heal", "fabrics.lab.on_drift"),
+        ("direction: git_to_netbox, on_conflict: git", "fabrics.lab.on_conflict"),
+    ] {
+        let fabric = format!("directory: fabrics/lab, {settings}");
+
+        let warnings = with("directory: fabrics/lab", &fabric).settings().warnings;
+
+        assert_eq!(warnings.iter().map(|warning| warning.setting.as_str()).collect::<Vec<_>>(), [idle]);
+    }
+}
+
+#[test]
 fn one_repository_cannot_have_two_names() {
     let case = with("fabrics:\n", "  again: {url: 'git@GIT.example.com:team/fabrics'}\nfabrics:\n");
     let case = Case::new(&format!(
@@ -682,4 +713,101 @@ fn a_kind_that_cannot_be_kept_is_told_with_what_to_write() {
         let problems = kinds(&text);
         assert!(problems.contains(found), "{text}gave\n{problems}");
     }
+}
+
+/// `GOOD` with its repository on GitHub.
+fn on_github(settings: &str) -> Case {
+    with("main: {url: 'https://git.example.com/team/fabrics.git',", &format!("main: {{kind: github, {settings},"))
+}
+
+fn github_of(case: &Case) -> config::GitHub {
+    match &case.settings().repositories[&RepoName::new("main")].access {
+        Access::GitHub(github) => github.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_repository_on_github_needs_its_name_and_a_token() {
+    let case = on_github("github: team/fabrics, token: made-up-token");
+
+    let github = github_of(&case);
+    let repository = &case.settings().repositories[&RepoName::new("main")];
+
+    assert_eq!((github.owner.as_str(), github.name.as_str()), ("team", "fabrics"));
+    assert_eq!(github.api.as_str(), "https://api.github.com/");
+    assert!(matches!(&github.login, GitHubLogin::Token(token) if text(token) == "made-up-token"));
+    assert_eq!((github.signing, github.commit_status), (Signing::Nobody, CommitStatus::Off));
+    assert_eq!(repository.url.identity(), "github.com/team/fabrics");
+    assert_eq!(repository.github.as_deref(), Some("team/fabrics"));
+    assert_eq!(shown(&case.settings().warnings), "");
+}
+
+#[test]
+fn everything_about_a_repository_on_github_arrives() {
+    let case = on_github(
+        "github: team/fabrics, api_url: 'https://git.example.com/api/v3', signed: true, commit_status: on, \
+         app: {id: 1234, installation: 5678, key_file: app.pem}, proxy: 'http://proxy:3128', ca_file: ca.pem",
+    )
+    .file("app.pem", "made up")
+    .file("ca.pem", "made up");
+
+    let github = github_of(&case);
+
+    assert_eq!(github.api.as_str(), "https://git.example.com/api/v3/");
+    assert_eq!((github.signing, github.commit_status), (Signing::Server, CommitStatus::On));
+    assert!(matches!(
+        &github.login,
+        GitHubLogin::App { id, installation: Some(5678), key_file } if id == "1234" && *key_file == case.path("app.pem")
+    ));
+    assert_eq!(github.ca_file, Some(case.path("ca.pem")));
+    assert_eq!(github.proxy.unwrap().as_str(), "http://proxy:3128/");
+    let repository = &case.settings().repositories[&RepoName::new("main")];
+    assert_eq!(repository.url.as_str(), "https://git.example.com/team/fabrics.git");
+}
+
+#[test]
+fn the_key_of_an_app_may_come_from_the_environment() {
+    let case = on_github("github: team/fabrics, app: {id: Iv23liABC}").file("key.pem", "made up");
+    let case = {
+        let path = case.path("key.pem");
+        case.variable("FGD_REPOSITORY_MAIN_APP_KEY_FILE", path.to_str().unwrap())
+    };
+
+    let github = github_of(&case);
+
+    assert!(matches!(
+        &github.login,
+        GitHubLogin::App { id, installation: None, key_file } if id == "Iv23liABC" && *key_file == case.path("key.pem")
+    ));
+}
+
+#[test]
+fn what_cannot_be_a_repository_on_github_is_named() {
+    for (settings, setting) in [
+        ("token: made-up-token", "github"),
+        ("github: fabrics, token: made-up-token", "github"),
+        ("github: team/.., token: made-up-token", "github"),
+        ("github: team/fabrics", "token"),
+        ("github: team/fabrics, token: made-up-token, app: {id: 1, key_file: fgd-sync.yaml}", "app"),
+        ("github: team/fabrics, app: {id: 1}", "app.key_file"),
+        ("github: team/fabrics, app: {key_file: fgd-sync.yaml}", "app.id"),
+        ("github: team/fabrics, token: made-up-token, signed: maybe", "signed"),
+        ("github: team/fabrics, token: made-up-token, user: bot", "user"),
+        ("github: team/fabrics, token: made-up-token, api_url: 'https://github.com'", "api_url"),
+        ("github: team/fabrics, token: made-up-token, api_url: 'https://git.example.com'", "api_url"),
+    ] {
+        let problem = on_github(settings).only_problem();
+
+        assert_eq!(problem.setting, format!("repositories.main.{setting}"), "{settings}");
+    }
+}
+
+#[test]
+fn what_only_github_has_is_refused_elsewhere() {
+    let problem =
+        with("main: {url: 'https://git.example.com/team/fabrics.git',", "main: {url: /srv/git/f.git, signed: true,")
+            .only_problem();
+
+    assert_eq!(problem.setting, "repositories.main.signed");
 }

@@ -48,6 +48,7 @@ fn full_report(claim: &Claim, fabric: &FabricName) -> FabricReport {
         dry_run: false,
         planned_on: Some(oid(HEAD)),
         commit: Some(oid(COMMIT)),
+        proposal: None,
         counts: Counts { git_written: 1, held: 1, ingested: 1, unmanaged: 1, ..Counts::default() },
         items: vec![
             Item::Object { key: key("a"), outcome: Outcome::Held { reason: reason.clone() } },
@@ -403,7 +404,7 @@ async fn every_route_of_the_api_wants_a_good_token() {
         }
     }
 
-    assert_eq!(asked, 10);
+    assert_eq!(asked, 13);
     assert!(service.test.ledger.next_due().await.unwrap().is_none(), "nothing was recorded");
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use fgd_sync::domain::conflict::Resolution;
+use fgd_sync::domain::digest::Digest;
 use fgd_sync::domain::document::Shared;
 use fgd_sync::domain::edit::{Edit, Mode, Tree, TreeEntry};
 use fgd_sync::domain::fate::{DocumentId, Fate, Reason};
@@ -11,16 +13,18 @@ use fgd_sync::domain::kind::{Catalogue, Kind};
 use fgd_sync::domain::names::{FabricName, LedgerId, Oid};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::Policy;
-use fgd_sync::domain::row::{Base, Intent, NetBoxBase, Row};
+use fgd_sync::domain::row::{Base, Intent, Row};
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::raw::take_apart;
+use fgd_sync::plan::written::{acknowledged, intent};
 use fgd_sync::plan::{
-    BrokenFile, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, NetBoxWrite, RawContent, Sides, plan_fabric,
+    Ancestor, BrokenFile, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, NetBoxWrite, RawContent, Sides,
+    ancestor_blob, plan_fabric,
 };
 use serde_json::{Map, Value, json};
 
 pub const DIRECTORY: &str = "fabrics/lab";
-/// NetBox of the model refuses this value.
+/// NetBox of the model refuses this value in the field `v`.
 pub const REFUSED: u8 = 9;
 
 pub fn key(name: &str) -> Key {
@@ -28,14 +32,19 @@ pub fn key(name: &str) -> Key {
     Key { kind: Kind::new("VPC"), namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
+/// An object whose two fields are the value's two digits: changes of different digits merge.
 pub fn shared(key: &Key, value: u8) -> Shared {
-    Shared { key: key.clone(), labels: Map::new(), annotations: Map::new(), spec: json!({"v": value, "w": {"x": 1}}) }
+    let spec = json!({"v": value % 10, "w": {"x": value / 10}});
+    Shared { key: key.clone(), labels: Map::new(), annotations: Map::new(), spec }
 }
 
 pub fn document_text(key: &Key, value: u8) -> String {
     format!(
-        "apiVersion: vpc.githedgehog.com/v1alpha2\nkind: VPC\nmetadata:\n  name: {}\n  namespace: {}\nspec:\n  w: {{x: 1}}\n  v: {value}\n",
-        key.name, key.namespace
+        "apiVersion: vpc.githedgehog.com/v1alpha2\nkind: VPC\nmetadata:\n  name: {}\n  namespace: {}\nspec:\n  w: {{x: {}}}\n  v: {}\n",
+        key.name,
+        key.namespace,
+        value / 10,
+        value % 10
     )
 }
 
@@ -48,6 +57,10 @@ pub struct Model {
     pub git: BTreeMap<RepoPath, Bytes>,
     pub rows: BTreeMap<u64, Row>,
     pub policy: Policy,
+    /// What people decided.
+    pub resolutions: BTreeMap<Key, Resolution>,
+    /// Every file that ever was in Git.
+    history: BTreeMap<Oid, Bytes>,
     base: BTreeMap<Key, Base>,
     intents: BTreeMap<Key, Intent>,
     remembered: BTreeMap<DocumentId, Fate>,
@@ -77,6 +90,11 @@ impl Model {
 
     pub fn id_of(&self, key: &Key) -> Option<u64> {
         self.rows.iter().find(|(_, row)| row.shared.key == *key).map(|(id, _)| *id)
+    }
+
+    pub fn put_file(&mut self, path: &RepoPath, bytes: Bytes) {
+        self.history.insert(Oid::of_blob(&bytes), bytes.clone());
+        self.git.insert(path.clone(), bytes);
     }
 
     fn tick(&mut self) -> u64 {
@@ -190,20 +208,51 @@ impl Model {
             Some(id) => NetBoxSide::Row(Box::new(self.rows[&id].clone())),
             None => NetBoxSide::Absent,
         };
-        KeySides {
+        let mut sides = KeySides {
             base: self.base.get(key).cloned(),
             git,
             netbox,
             intent: self.intents.get(key).cloned(),
             changed_by: BTreeSet::from(["ann".to_owned()]),
             refusal: self.refusals.get(key).cloned(),
+            resolution: self.resolutions.get(key).cloned(),
             ..KeySides::default()
+        };
+        if let Some(blob) = ancestor_blob(key, &sides)
+            && let ManagedFile::Document(document) = read_document(Catalogue::hedgehog(), &self.history[&blob])
+        {
+            sides.ancestor = Ancestor::Document(Box::new(document));
         }
+        sides
     }
 
     /// What the next plan would be if NetBox still says what it said in the last run.
     pub fn plan(&self) -> FabricPlan {
         plan_fabric(&self.sides(), &self.policy)
+    }
+
+    /// What Git had of each object when both sides last agreed.
+    pub fn agreed_contents(&self) -> BTreeMap<Key, Digest> {
+        let of_git = self.base.iter().filter_map(|(key, base)| Some((key.clone(), base.git.as_ref()?.shared.clone())));
+        of_git.collect()
+    }
+
+    /// A run to its end, with each of its plans.
+    pub fn run_and_show(&mut self) -> Vec<FabricPlan> {
+        let mut plans = Vec::new();
+        self.refusals.clear();
+        for _ in 0..10 {
+            let plan = self.plan();
+            plans.push(plan.clone());
+            if plan.netbox.is_empty() {
+                self.settle(&plan, &mut || true);
+                return plans;
+            }
+            for write in &plan.netbox {
+                self.write(&plan, write, &mut || true);
+            }
+        }
+        panic!("a run does not come to its end: {:?}", self.plan().netbox);
     }
 
     /// A run; killed before its step number `kill_at`. Returns whether it came to its end.
@@ -220,7 +269,7 @@ impl Model {
                 return self.settle(&plan, &mut alive);
             }
             for write in &plan.netbox {
-                if !self.write(write, &mut alive) {
+                if !self.write(&plan, write, &mut alive) {
                     return false;
                 }
             }
@@ -228,18 +277,18 @@ impl Model {
         panic!("a run does not come to its end: {:?}", self.plan().netbox);
     }
 
-    fn write(&mut self, write: &NetBoxWrite, alive: &mut impl FnMut() -> bool) -> bool {
-        let (key, against, want) = match write {
-            NetBoxWrite::Create { want } => (want.key.clone(), None, Some(want)),
-            NetBoxWrite::Update { against, want } => (want.key.clone(), Some(against), Some(want)),
-            NetBoxWrite::Delete { against } => (against.shared.key.clone(), Some(against), None),
+    fn write(&mut self, plan: &FabricPlan, write: &NetBoxWrite, alive: &mut impl FnMut() -> bool) -> bool {
+        let key = write.key().clone();
+        let (against, want) = match write {
+            NetBoxWrite::Create { want } => (None, Some(want)),
+            NetBoxWrite::Update { against, want } => (Some(against), Some(want)),
+            NetBoxWrite::Delete { against } => (Some(against), None),
         };
         if !alive() {
             return false;
         }
-        let from = against.map(|row| row.shared.digest());
-        let intent = Intent { key: key.clone(), id: None, from, to: want.map(Shared::digest), source: None };
-        self.intents.insert(key.clone(), intent);
+        let intent = intent(plan, write, None);
+        self.intents.insert(key.clone(), intent.clone());
         if !alive() {
             return false;
         }
@@ -260,12 +309,12 @@ impl Model {
         if !alive() {
             return false;
         }
-        let netbox = self.id_of(&key).map(|id| &self.rows[&id]).map(|row| NetBoxBase {
-            id: row.id,
-            digest: row.shared.digest(),
-            last_updated: row.last_updated.clone(),
-        });
-        self.base.entry(key).or_default().netbox = netbox;
+        let row = self.id_of(&key).map(|id| self.rows[&id].clone());
+        let side = KeySides { base: self.base.get(&key).cloned(), ..KeySides::default() };
+        match acknowledged(&intent, &side, row.as_ref()) {
+            Some(base) => _ = self.base.insert(key, base),
+            None => _ = self.base.remove(&key),
+        }
         true
     }
 
@@ -275,7 +324,7 @@ impl Model {
         }
         for (path, edit) in &plan.edits {
             match edit {
-                Edit::Write(bytes) => _ = self.git.insert(path.clone(), bytes.clone()),
+                Edit::Write(bytes) => self.put_file(path, bytes.clone()),
                 Edit::Delete => assert!(self.git.remove(path).is_some(), "{path} is deleted but not there"),
             }
         }
@@ -291,6 +340,7 @@ impl Model {
                 self.intents.remove(&update.key);
             }
         }
+        self.resolutions.retain(|key, _| !plan.answered.contains(key));
         self.remembered.extend(plan.remember.iter().cloned());
         self.remembered.retain(|id, _| self.git.get(&id.path).is_some_and(|bytes| Oid::of_blob(bytes) == id.blob));
         true

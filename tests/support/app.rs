@@ -379,6 +379,13 @@ impl TestApp {
         answer.json().await.expect("JSON")
     }
 
+    /// Posts to the API and returns the answer's status and body, whatever they are.
+    pub async fn ask(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = client().post(format!("{}{path}", self.address)).bearer_auth(API_TOKEN).json(&body);
+        let answer = request.send().await.expect("the API answers");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
     /// Gets a path or whole address of the API.
     pub async fn get(&self, path: &str) -> Value {
         let path = path.find("/api/").map_or(path, |at| &path[at..]);

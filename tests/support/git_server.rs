@@ -423,6 +423,16 @@ impl Bare {
         listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Rewrites the branch to one commit with the same files, and drops everything else for good.
+    pub fn forget_history(&self, branch: &str) {
+        let tree = self.git(&["rev-parse", &format!("{branch}^{{tree}}")]);
+        let identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@fgd.example"];
+        let commit = self.git(&[&identity[..], &["commit-tree", &tree, "-m", "anew"]].concat());
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), &commit]);
+        self.git(&["reflog", "expire", "--expire=now", "--all"]);
+        self.git(&["gc", "--quiet", "--prune=now"]);
+    }
+
     /// Every push is refused with these lines, as a ruleset of GitHub does (GH013).
     pub fn refuse_pushes(&self, words: &str) {
         self.hook("pre-receive", &format!("cat >&2 <<'END'\n{words}\nEND\nexit 1\n"));

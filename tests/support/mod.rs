@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 pub mod app;
+pub mod emulated;
 pub mod fakes;
 pub mod front;
 pub mod git_server;

@@ -7,6 +7,8 @@ for i = 5, #ARGV, 4 do
   local key = P .. name .. ':' .. fabric
   if operation == 'set' then redis.call('HSET', key, field, value)
   elseif operation == 'unset' then redis.call('HDEL', key, field)
+  elseif operation == 'unset_if' then
+    if redis.call('HGET', key, field) == value then redis.call('HDEL', key, field) end
   elseif operation == 'clear' then redis.call('DEL', key)
   elseif operation == 'add' then redis.call('SADD', key, field)
   elseif operation == 'remove' then redis.call('SREM', key, field)

@@ -1,7 +1,10 @@
 //! The rules of the decision table, one test each.
 
+mod conflicts;
 mod deletions;
+mod direction;
 mod directory;
+mod merge;
 mod paths;
 mod raw_documents;
 mod sides;

@@ -19,7 +19,9 @@ use crate::domain::row::{Base, GitBase, Intent, NetBoxBase, Row};
 use crate::plan::layout::{Marker, marker_path, render_marker};
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::raw::take_apart;
-use crate::plan::{DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, Sides, plan_fabric};
+use crate::plan::{
+    Ancestor, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, Sides, ancestor_blob, plan_fabric,
+};
 
 pub(super) const DIRECTORY: &str = "fabrics/lab";
 
@@ -58,6 +60,8 @@ pub(super) fn entry(bytes: &[u8]) -> TreeEntry {
 pub(super) struct World {
     pub sides: Sides,
     pub policy: Policy,
+    /// What Git's history has.
+    history: BTreeMap<Oid, Document>,
 }
 
 impl World {
@@ -88,7 +92,7 @@ impl World {
             compared_in_full: false,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         };
-        Self { sides, policy: Policy::default() }
+        Self { sides, policy: Policy::default(), history: BTreeMap::new() }
     }
 
     pub(super) fn at(&mut self, key: &Key) -> &mut KeySides {
@@ -138,7 +142,15 @@ impl World {
             shared: shared.clone(),
         };
         let netbox = NetBoxBase { id, digest: shared, last_updated: "2026-01-01".to_owned() };
+        self.history.insert(git.blob.clone(), document.clone());
         self.at(&document.key).base = Some(Base { git: Some(git), netbox: Some(netbox) });
+        self
+    }
+
+    /// Git's history has this content of the object.
+    pub(super) fn history_of(&mut self, name: &str, spec: Value) -> &mut Self {
+        let text = text(name, &spec);
+        self.history.insert(Oid::of_blob(text.as_bytes()), document(&text));
         self
     }
 
@@ -151,7 +163,7 @@ impl World {
         let key = key(name);
         let digest = |spec: Option<Value>| spec.map(|spec| shared(&key, spec).digest());
         let (from, to) = (digest(from), digest(to));
-        self.at(&key).intent = Some(Intent { key: key.clone(), id: None, from, to, source: None });
+        self.at(&key).intent = Some(Intent { key: key.clone(), id: None, from, to, source: None, merged: None });
         self
     }
 
@@ -175,7 +187,14 @@ impl World {
     }
 
     pub(super) fn plan(&self) -> FabricPlan {
-        plan_fabric(&self.sides, &self.policy)
+        let mut sides = self.sides.clone();
+        for (key, sides) in &mut sides.keys {
+            let found = ancestor_blob(key, sides).and_then(|blob| self.history.get(&blob));
+            if let (Ancestor::NotRead, Some(document)) = (&sides.ancestor, found) {
+                sides.ancestor = Ancestor::Document(Box::new(document.clone()));
+            }
+        }
+        plan_fabric(&sides, &self.policy)
     }
 
     /// The word for what the plan does with an object: `unchanged`, `git_created`, `held <code>`...

@@ -3,17 +3,15 @@
 //! `git fast-import` would follow orders that nobody meant: a write to a directory's path drops the directory, a delete
 //! of one deletes everything below. So the edits are first held against the base's list of files.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use bytes::Bytes;
 
 use super::cache::Held;
 use super::objects::{self, Listed};
-use crate::domain::edit::{CommitMessage, Edit, Edits, Mode, Signature};
+use crate::domain::edit::{CommitMessage, Edits, Signature};
 use crate::domain::names::{BranchName, Oid};
 use crate::domain::path::RepoPath;
 use crate::repo::Error;
+use crate::repo::changes::{self, Change, Changes, Files};
 
 /// Where a new commit stands until it is pushed, and until the next one keeps it from the garbage collection.
 const NEW: &str = "refs/fgd-new";
@@ -24,18 +22,6 @@ pub(super) enum Composed {
     /// The base has what the edits want already.
     Nothing,
 }
-
-/// What a path of the base is and becomes.
-type Files = BTreeMap<Vec<u8>, (Mode, Oid)>;
-
-/// An edit that changes something.
-#[derive(Debug, PartialEq, Eq)]
-enum Change<'a> {
-    Write { executable: bool, bytes: &'a Bytes },
-    Delete,
-}
-
-type Changes<'a> = BTreeMap<&'a str, Change<'a>>;
 
 /// Makes the commit in the cache. The branch of the remote is not touched.
 pub(super) async fn commit(
@@ -51,52 +37,14 @@ pub(super) async fn commit(
         let listed = objects::list(held, base, &RepoPath::root()).await?;
         files.extend(listed.into_iter().map(|Listed { path, mode, blob }| (path, (mode, blob))));
     }
-    let changes = changes(&files, edits);
-    if let Some(path) = in_the_way(&files, &changes) {
-        let detail = format!("`{path}` would replace a directory, or stands below a file, of the repository");
-        return Err(Error::Refused { branch: branch.clone(), detail });
-    }
+    let changes = changes::changes(&files, edits);
+    changes::refuse_what_is_in_the_way(branch, &files, &changes)?;
     if changes.is_empty() {
         return Ok(Composed::Nothing);
     }
     let call = held.call("making a commit", ["fast-import", "--quiet", "--force", "--done"]);
     let answer = held.git().run(call.stdin(stream(base, &changes, message))).await?;
     objects::parse_oid(String::from_utf8_lossy(&answer).trim()).map(Composed::Commit)
-}
-
-/// Leaves out what changes nothing: a deletion of what is no file, a write of what is there.
-///
-/// A write keeps the file's executable bit. A symlink or submodule becomes a file: the bytes are a document.
-fn changes<'a>(files: &Files, edits: &'a Edits) -> Changes<'a> {
-    let change = |(path, edit): (&'a RepoPath, &'a Edit)| {
-        let change = match (edit, files.get(path.as_str().as_bytes())) {
-            (Edit::Delete, None) => return None,
-            (Edit::Delete, Some(_)) => Change::Delete,
-            (Edit::Write(bytes), Some((Mode::File | Mode::Executable, blob))) if *blob == Oid::of_blob(bytes) => {
-                return None;
-            }
-            (Edit::Write(bytes), there) => {
-                Change::Write { executable: matches!(there, Some((Mode::Executable, _))), bytes }
-            }
-        };
-        Some((path.as_str(), change))
-    };
-    edits.iter().filter_map(change).collect()
-}
-
-/// A written path that is a directory afterwards, or that has a file above it.
-fn in_the_way<'a>(files: &Files, changes: &Changes<'a>) -> Option<&'a str> {
-    let deleted =
-        |path: &[u8]| str::from_utf8(path).is_ok_and(|path| matches!(changes.get(path), Some(Change::Delete)));
-    let written = |path: &str| matches!(changes.get(path), Some(Change::Write { .. }));
-    let stays = |path: &[u8]| files.contains_key(path) && !deleted(path);
-    let is_directory = |path: &str| {
-        let inside = format!("{path}/").into_bytes();
-        files.range(inside.clone()..).take_while(|(file, _)| file.starts_with(&inside)).any(|(file, _)| !deleted(file))
-    };
-    let has_file_above =
-        |path: &str| path.match_indices('/').any(|(at, _)| written(&path[..at]) || stays(&path.as_bytes()[..at]));
-    changes.keys().copied().find(|path| written(path) && (is_directory(path) || has_file_above(path)))
 }
 
 /// What `git fast-import` reads. Deletions come first, so that a directory can follow a file and the other way round.
@@ -132,12 +80,9 @@ fn data(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'\n');
 }
 
-/// `Name <email>`, without what ends a name, an address or a line.
+/// `Name <email>`
 fn ident(who: &Signature) -> String {
-    let clean = |text: &str| text.replace(['<', '>', '\n', '\r', '\0'], "").trim().to_owned();
-    let (name, email) = (clean(&who.name), clean(&who.email));
-    // `git fsck` finds fault with an empty name.
-    let name = if name.is_empty() { email.clone() } else { name };
+    let Signature { name, email } = changes::clean(who);
     format!("{name} <{email}>")
 }
 
@@ -149,37 +94,6 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn files(paths: &[&str]) -> Files {
-        paths.iter().map(|path| (path.as_bytes().to_vec(), (Mode::File, Oid::of_blob(b"old")))).collect()
-    }
-
-    fn edits(list: &[(&str, Option<&'static str>)]) -> Edits {
-        let edit = |text: Option<&'static str>| text.map_or(Edit::Delete, |text| Edit::Write(Bytes::from(text)));
-        list.iter().map(|(path, text)| (RepoPath::new(path).unwrap(), edit(*text))).collect()
-    }
-
-    fn blocked(there: &[&str], wanted: &[(&str, Option<&'static str>)]) -> bool {
-        let (files, edits) = (files(there), edits(wanted));
-        in_the_way(&files, &changes(&files, &edits)).is_some()
-    }
-
-    #[test]
-    fn what_is_already_so_is_no_change() {
-        let edits = edits(&[("a", Some("old")), ("gone", None), ("dir", None)]);
-
-        assert!(changes(&files(&["a", "dir/b"]), &edits).is_empty());
-    }
-
-    #[test]
-    fn a_file_and_a_directory_never_replace_each_other_unseen() {
-        assert!(blocked(&["dir/a"], &[("dir", Some("x"))]));
-        assert!(blocked(&["file"], &[("file/a", Some("x"))]));
-        assert!(blocked(&[], &[("a", Some("x")), ("a/b", Some("x"))]));
-        assert!(!blocked(&["dir/a", "dir-b"], &[("dir", Some("x")), ("dir/a", None)]));
-        assert!(!blocked(&["file"], &[("file/a", Some("x")), ("file", None)]));
-        assert!(!blocked(&["dir-a", "dir/b"], &[("dir/c", Some("x"))]));
-    }
 
     #[test]
     fn a_name_cannot_break_out_of_its_line() {

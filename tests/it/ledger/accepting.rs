@@ -111,7 +111,9 @@ async fn a_deletion_is_final_for_its_id_and_keeps_every_user() {
 #[tokio::test]
 async fn the_largest_id_and_every_kind_of_change_come_back_as_they_were() {
     let test = TestLedger::open().await;
-    let all = [vpc(u64::MAX, ObjectEvent::Created, None), Change::GitMoved, Change::Everything, Change::DryRun];
+    let resolved = Change::Resolution { key: key("web") };
+    let row = vpc(u64::MAX, ObjectEvent::Created, None);
+    let all = [row, Change::GitMoved, resolved, Change::Everything, Change::DryRun];
     for change in &all {
         accept(&test.ledger, &delivery("lab", change.clone())).await;
     }

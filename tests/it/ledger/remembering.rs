@@ -6,13 +6,13 @@ use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::row::{Base, BaseUpdate, GitBase, Intent, NetBoxBase};
 use fgd_sync::ledger::types::{Advance, FabricMemory};
 
-async fn at_work(test: &TestLedger) -> Claim {
+pub(super) async fn at_work(test: &TestLedger) -> Claim {
     accept(&test.ledger, &delivery("lab", updated(1))).await;
     test.clock.advance(QUIET);
     claim(&test.ledger).await
 }
 
-async fn advance(test: &TestLedger, claim: &Claim, advance: &Advance) -> FabricMemory {
+pub(super) async fn advance(test: &TestLedger, claim: &Claim, advance: &Advance) -> FabricMemory {
     test.ledger.advance(&claim.proof, &fabric("lab"), advance).await.unwrap();
     test.ledger.memory(&fabric("lab")).await.unwrap()
 }
@@ -35,7 +35,14 @@ fn known(name: &str, id: u64) -> BaseUpdate {
 }
 
 fn intent(name: &str) -> Intent {
-    Intent { key: key(name), id: None, from: None, to: Some(Digest::of(&serde_json::json!(1))), source: None }
+    Intent {
+        key: key(name),
+        id: None,
+        from: None,
+        to: Some(Digest::of(&serde_json::json!(1))),
+        source: None,
+        merged: None,
+    }
 }
 
 fn document(index: usize) -> DocumentId {

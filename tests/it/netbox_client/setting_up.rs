@@ -97,6 +97,7 @@ async fn kinds_of_the_settings_are_set_up_with_the_others() {
         version: "v1alpha1".to_owned(),
         directory: "gateways".to_owned(),
         home: Home::CustomObject { slug: "hedgehog-gateways".to_owned() },
+        keyed_lists: Vec::new(),
     };
     let mapping = Mapping {
         endpoint: "ipam/vlans/".to_owned(),

@@ -218,6 +218,7 @@ pub fn done(claim: &Claim, fabric: &FabricName) -> PartOutcome {
         dry_run: false,
         planned_on: None,
         commit: None,
+        proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
     };

@@ -101,7 +101,7 @@ pub(super) async fn a_run_of_another_name_is_not_found(subject: &impl Subject) {
 
 pub(super) async fn a_refusal_carries_the_words_of_the_hook(subject: &impl Subject) {
     let (_, base) = seed(subject);
-    subject.bare().refuse_pushes("error: GH013: Repository rule violations found for refs/heads/main.");
+    subject.refuse_pushes("error: GH013: Repository rule violations found for refs/heads/main.");
 
     let error = commit(&subject.repository(), Some(&base), &edits([("ours.yaml", write("1"))])).await.unwrap_err();
 

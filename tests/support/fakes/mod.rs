@@ -1,3 +1,4 @@
 //! Stand-ins for servers that cannot run here: stateful, strict, with faults as data.
 
+pub mod github;
 pub mod netbox;
