@@ -230,27 +230,23 @@ impl<'f> Taken<'f> {
 
 /// Documents that want to be one object: raw files among themselves, and managed files among themselves.
 fn several_of_one_key(taken: &[Taken]) -> Vec<Remark> {
-    let mut by_key: BTreeMap<(bool, &Key), Vec<(&Taken, usize, Digest)>> = BTreeMap::new();
-    for (file, place, document) in taken.iter().flat_map(Taken::documents) {
-        let entry = (file, place, document.shared().digest());
-        by_key.entry((file.managed.is_some(), &document.key)).or_default().push(entry);
-    }
+    let mut firsts: BTreeMap<(bool, &Key), (&Taken, u64, Digest)> = BTreeMap::new();
     let mut remarks = Vec::new();
-    for ((managed, key), all) in by_key {
-        let Some((first, rest)) = all.split_first() else { continue };
-        let (file, place, digest) = first;
-        let line = file.raw.documents[*place].line;
-        for (other, at, found) in rest {
-            let (severity, what) = match (managed, found == digest) {
-                (true, _) => (Severity::Error, "a second file for"),
-                (false, true) => (Severity::Warning, "once more the same document for"),
-                (false, false) => (Severity::Error, "another document for"),
-            };
-            let why = format!("this is {what} {key}, which stands in {}:{line}", file.name);
-            let reason = Reason::new("several_documents_for_one_key", why);
-            let found = &other.raw.documents[*at];
-            remarks.push(Remark { object: Some(key.clone()), ..other.remark(found, severity, &reason) });
-        }
+    for (file, place, document) in taken.iter().flat_map(Taken::documents) {
+        let (found, digest) = (&file.raw.documents[place], document.shared().digest());
+        let managed = file.managed.is_some();
+        let Some((first, line, wanted)) = firsts.get(&(managed, &document.key)) else {
+            firsts.insert((managed, &document.key), (file, found.line, digest));
+            continue;
+        };
+        let (severity, what) = match (managed, digest == *wanted) {
+            (true, _) => (Severity::Error, "a second file for"),
+            (false, true) => (Severity::Warning, "once more the same document for"),
+            (false, false) => (Severity::Error, "another document for"),
+        };
+        let why = format!("this is {what} {}, which stands in {}:{line}", document.key, first.name);
+        let reason = Reason::new("several_documents_for_one_key", why);
+        remarks.push(Remark { object: Some(document.key.clone()), ..file.remark(found, severity, &reason) });
     }
     remarks
 }

@@ -141,11 +141,14 @@ struct Part {
 impl Part {
     /// Whether it is there: in the tree, or with `edits` once these are made.
     fn is_there(&self, sides: &Sides, edits: Option<&Edits>) -> bool {
-        let of_tree = sides.tree.keys().filter(|path| path.is_within(&self.place));
-        let Some(edits) = edits else { return of_tree.count() > 0 };
-        let mut stay = of_tree.filter(|path| edits.get(*path) != Some(&Edit::Delete));
-        let written = |(path, edit): (&RepoPath, &Edit)| path.is_within(&self.place) && *edit != Edit::Delete;
-        stay.next().is_some() || edits.iter().any(written)
+        // Other paths may sort between a directory and what is below it.
+        let near = |path: &&RepoPath| path.as_str().starts_with(self.place.as_str());
+        let of_tree = sides.tree.range(&self.place..).map(|(path, _)| path).take_while(near);
+        let mut of_tree = of_tree.filter(|path| path.is_within(&self.place));
+        let Some(edits) = edits else { return of_tree.next().is_some() };
+        let mut written = edits.range(&self.place..).take_while(|(path, _)| near(path));
+        of_tree.any(|path| edits.get(path) != Some(&Edit::Delete))
+            || written.any(|(path, edit)| path.is_within(&self.place) && *edit != Edit::Delete)
     }
 }
 

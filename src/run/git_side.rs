@@ -72,6 +72,9 @@ struct Keys {
     copies: BTreeMap<RepoPath, Key>,
 }
 
+/// The most files that are looked through when a directory is first seen.
+const MAX_STREWN: usize = 10_000;
+
 /// The tree's files by what they are to us.
 struct Sorted<'a> {
     raw: Vec<(&'a RepoPath, &'a TreeEntry)>,
@@ -117,7 +120,20 @@ impl<'a> Sorted<'a> {
                 sorted.strewn.push((path, entry));
             }
         }
+        sorted.bound_strewn(&fabric.directory);
         sorted
+    }
+
+    fn bound_strewn(&mut self, directory: &RepoPath) {
+        let count = self.strewn.len();
+        if count > MAX_STREWN {
+            let why = format!(
+                "it has {count} YAML files that may hold documents; more than {MAX_STREWN} are not looked through: move those \
+                 of the fabric to raw/"
+            );
+            self.broken.push(BrokenFile { path: directory.clone(), reason: Reason::new("too_many_files", why) });
+            self.strewn.clear();
+        }
     }
 
     fn managed(&mut self, path: &'a RepoPath, entry: &'a TreeEntry) {

@@ -46,8 +46,8 @@ pub(super) fn check(document: &Document) -> Vec<Finding> {
         "VPCPeering" => rules.vpc_peering(spec, &at),
         "ExternalAttachment" => rules.external_attachment(spec, &at),
         "ExternalPeering" => rules.external_peering(spec, &at),
-        "IPv4Namespace" => rules.from_one_to_twenty(spec, &at, "subnets"),
-        "VLANNamespace" => rules.from_one_to_twenty(spec, &at, "ranges"),
+        "IPv4Namespace" => rules.one_to_twenty(spec, &at, "subnets"),
+        "VLANNamespace" => rules.one_to_twenty(spec, &at, "ranges"),
         _ => {}
     }
     rules.findings
@@ -92,7 +92,7 @@ impl Rules {
         }
     }
 
-    fn from_one_to_twenty(&mut self, spec: &Map<String, Value>, at: &Pointer, name: &str) {
+    fn one_to_twenty(&mut self, spec: &Map<String, Value>, at: &Pointer, name: &str) {
         let count = match spec.get(name) {
             Some(Value::Array(items)) => items.len(),
             Some(Value::Object(map)) => map.len(),
@@ -130,7 +130,7 @@ impl Rules {
     }
 
     fn vpc(&mut self, spec: &Map<String, Value>, at: &Pointer) {
-        self.from_one_to_twenty(spec, at, "subnets");
+        self.one_to_twenty(spec, at, "subnets");
         let subnets = spec.get("subnets").and_then(Value::as_object).into_iter().flatten();
         for (name, subnet) in subnets {
             let at = at.key("subnets").key(name);
