@@ -6,6 +6,7 @@ mod repositories;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{self, ObjectModel, Settings, TokenSecret};
-use crate::domain::names::{NetBoxName, RepoName};
+use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
+use crate::lint;
 use crate::netbox;
 use crate::netbox::setup::{Effect, SetupOptions, setup};
 use crate::plan::message::People;
@@ -26,6 +28,7 @@ use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
 use crate::repo;
 use crate::run::Runner;
+use crate::validate::Crds;
 use crate::webhook;
 
 /// How long running batches may take after the stop was asked for: less than what Kubernetes and systemd grant by default.
@@ -64,6 +67,8 @@ pub enum StartError {
     NoWebhookSecret { name: RepoName },
     #[error("the NetBox `{name}` has no webhook secret in the settings, so its deliveries could not be verified")]
     NoSecret { name: NetBoxName },
+    #[error("the CRDs of the fabric `{fabric}` cannot be used")]
+    Crds { fabric: FabricName, source: lint::files::Error },
     #[error("the settings have no NetBox named `{name}`")]
     NoSuchNetBox { name: NetBoxName },
     #[error("a secret cannot be read")]
@@ -95,6 +100,8 @@ impl App {
             repositories: repositories::open(&settings, Some(&ledger))?,
             netboxes: netboxes(&settings)?,
             fabrics: settings.fabrics.clone(),
+            catalogue: settings.kinds.clone(),
+            crds: crds(&settings)?,
             people: people(&settings),
         });
         let (wake, metrics) = (Arc::new(Notify::new()), Arc::new(WorkMetrics::default()));
@@ -285,6 +292,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
                 ObjectModel::CustomObjects => netbox::Model::CustomObjects,
                 ObjectModel::Hedgehog => netbox::Model::Hedgehog,
             },
+            catalogue: settings.kinds.clone(),
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
             timeouts: netbox::Timeouts { connect, write, ..netbox::Timeouts::default() },
@@ -292,6 +300,28 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;
         all.insert(name.clone(), Arc::new(client));
+    }
+    Ok(all)
+}
+
+/// Reads the CRDs that the settings name; each place once.
+pub fn crds(settings: &Settings) -> Result<BTreeMap<FabricName, Arc<Crds>>, StartError> {
+    let mut read: BTreeMap<&Path, Arc<Crds>> = BTreeMap::new();
+    let mut all = BTreeMap::new();
+    for (fabric, path) in &settings.crds {
+        let crds = match read.get(path.as_path()) {
+            Some(crds) => crds.clone(),
+            None => {
+                let found = lint::files::read_crds(path);
+                let found = found.map_err(|source| StartError::Crds { fabric: fabric.clone(), source })?;
+                for what in found.unchecked() {
+                    tracing::warn!(fabric = %fabric, crds = %path.display(), "{what}");
+                }
+                Arc::new(found)
+            }
+        };
+        read.insert(path, crds.clone());
+        all.insert(fabric.clone(), crds);
     }
     Ok(all)
 }
@@ -336,7 +366,12 @@ fn routing(settings: &Settings) -> Result<Routing, SecretError> {
             })
         })
         .collect::<Result<_, SecretError>>()?;
-    Ok(Routing { netboxes, repositories, fabrics: settings.fabrics.values().cloned().collect() })
+    Ok(Routing {
+        netboxes,
+        repositories,
+        fabrics: settings.fabrics.values().cloned().collect(),
+        catalogue: settings.kinds.clone(),
+    })
 }
 
 fn tokens(settings: &Settings) -> Result<Tokens, SecretError> {

@@ -20,10 +20,12 @@
 //! | [`config`] | settings from a file and the environment | `domain` |
 //! | [`webhook`] | bytes of a delivery to our words | `domain` |
 //! | [`plan`] | what brings both sides together | `domain` |
+//! | [`validate`] | whether a cluster would take a document | `domain` |
+//! | [`lint`] | local files, held to all of it without a server | `plan`, `validate`, `domain` |
 //! | [`repo`] | repositories; kind `git` | `domain` |
 //! | [`netbox`] | NetBox over REST, and its setup | `domain` |
 //! | [`ledger`] | Redis: the truth | `domain` |
-//! | [`run`] | gather, apply and settle around the plan | the four above, `domain` |
+//! | [`run`] | gather, validate, apply and settle around the plan | `plan`, `validate`, `repo`, `netbox`, `ledger`, `domain` |
 //! | [`queue`] | workers and schedules | `run`, `ledger`, `domain` |
 //! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
 //! | [`app`] | the composition root | all |
@@ -33,9 +35,11 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ledger;
+pub mod lint;
 pub mod netbox;
 pub mod plan;
 pub mod queue;
 pub mod repo;
 pub mod run;
+pub mod validate;
 pub mod webhook;

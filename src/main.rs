@@ -1,5 +1,7 @@
 //! The command line.
 
+mod cli;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Command {
         #[command(subcommand)]
         server: Setup,
     },
+    /// Check Kubernetes documents as the service and a cluster would; needs no server and no settings.
+    Lint(cli::lint::LintArgs),
     /// Print the API description (OpenAPI, JSON).
     Openapi,
 }
@@ -98,6 +102,7 @@ async fn main() -> ExitCode {
             Ok(settings) => setup_github(&settings, name.map(RepoName::new), dry_run).await,
             Err(code) => code,
         },
+        Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => openapi(),
     }
 }
@@ -127,6 +132,10 @@ fn counted(number: usize, what: &str) -> String {
 fn check(file: &SettingsFile) -> ExitCode {
     match load(file) {
         Ok(settings) => {
+            if let Err(failed) = app::crds(&settings) {
+                fail(&failed);
+                return ExitCode::from(USAGE);
+            }
             println!(
                 "The settings are good: {}, {}, {}.",
                 counted(settings.fabrics.len(), "fabric"),

@@ -1,13 +1,14 @@
 //! Fabrics with their policies, and the people who stand in commits.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::edit::Signature;
 use crate::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use crate::domain::path::RepoPath;
 use crate::domain::policy::{
-    DeletionGuard, Direction, Fabric, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy,
+    Archive, DeletionGuard, Direction, Fabric, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy, Validation,
 };
 
 use super::branch;
@@ -22,6 +23,7 @@ pub(super) struct ReadFabric<'a> {
     pub branch: Option<BranchName>,
     pub directory: Option<(Setting<'a>, RepoPath)>,
     policy: Policy,
+    pub crds: Option<PathBuf>,
 }
 
 impl ReadFabric<'_> {
@@ -58,6 +60,7 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
         .require("directory", "Write its path in the repository, such as `fabrics/lab`; `.` is the root.")
         .and_then(|setting| setting.parse(directory).map(|path| (setting, path)));
     let policy = policy(&section);
+    let crds = section.get("crds").and_then(|setting| setting.readable_path());
     section.close();
     Some(ReadFabric {
         name: FabricName::new(name),
@@ -66,6 +69,7 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
         branch: branch.map(BranchName::new),
         directory,
         policy,
+        crds,
     })
 }
 
@@ -93,6 +97,8 @@ fn policy(section: &Section<'_>) -> Policy {
         ("git_to_netbox", Direction::GitToNetbox),
     ];
     let drifts = [("report", OnDrift::Report), ("heal", OnDrift::Heal)];
+    let validations = [("strict", Validation::Strict), ("warn", Validation::Warn), ("off", Validation::Off)];
+    let archives = [("log", Archive::Log), ("rename", Archive::Rename), ("none", Archive::None)];
     let policy = Policy {
         on_git_delete: choice(section, "on_git_delete", &deletes),
         on_first_difference: choice(section, "on_first_difference", &differences),
@@ -100,6 +106,8 @@ fn policy(section: &Section<'_>) -> Policy {
         direction: choice(section, "direction", &directions),
         on_drift: choice(section, "on_drift", &drifts),
         guard: guard(section),
+        validation: choice(section, "validation", &validations),
+        archive: choice(section, "archive", &archives),
     };
     policy_is_consistent(section, &policy);
     policy

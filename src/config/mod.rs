@@ -10,6 +10,7 @@ mod checks;
 mod environment;
 mod fabrics;
 mod github;
+mod kinds;
 mod problem;
 mod remote;
 mod secret;
@@ -94,6 +95,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     let schedule = service::schedule(&root);
     let retry = service::retry(&root);
     let people = fabrics::people(&root);
+    let kinds = kinds::kinds(&root);
     root.close();
     Some(Settings {
         listen,
@@ -111,8 +113,10 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
         retry,
         netboxes: sides::usable(netboxes),
         repositories: sides::usable(repositories),
+        crds: fabrics.iter().filter_map(|fabric| Some((fabric.name.clone(), fabric.crds.clone()?))).collect(),
         fabrics: fabrics.into_iter().filter_map(|f| f.whole()).map(|f| (f.name.clone(), f)).collect(),
         people,
+        kinds,
         warnings: Vec::new(),
     })
 }

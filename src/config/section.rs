@@ -92,6 +92,12 @@ impl<'a> Setting<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        // YAML reads a plain `off` as false; whoever writes it means the word.
+        if let Value::Bool(value) = self.node.value
+            && let Some((_, value)) = words.iter().find(|(word, _)| *word == if value { "on" } else { "off" })
+        {
+            return Some(*value);
+        }
         self.parse(|text| {
             words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
@@ -143,6 +149,19 @@ impl<'a> Setting<'a> {
             Err(error) => self.refuse(
                 format!("{} cannot be read: {error}", path.display()),
                 "Name a file that the service's user may read.",
+            ),
+        }
+        None
+    }
+
+    /// A path of a file or directory that is there.
+    pub fn readable_path(&self) -> Option<PathBuf> {
+        let path = self.path_buf()?;
+        match std::fs::metadata(&path) {
+            Ok(_) => return Some(path),
+            Err(error) => self.refuse(
+                format!("{} cannot be read: {error}", path.display()),
+                "Name a directory or file that the service's user may read.",
             ),
         }
         None

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 
 use crate::domain::edit::Signature;
+use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::network::Network;
 use crate::domain::policy::{Delivery, Fabric};
@@ -41,7 +42,11 @@ pub struct Settings {
     pub netboxes: BTreeMap<NetBoxName, NetBox>,
     pub repositories: BTreeMap<RepoName, Repository>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
+    /// Where a fabric's CRDs are: a directory, or one file.
+    pub crds: BTreeMap<FabricName, PathBuf>,
     pub people: People,
+    /// The 12 kinds and those of the settings.
+    pub kinds: Catalogue,
     /// What works as it is, but puts something at risk.
     pub warnings: Vec<Problem>,
 }

@@ -21,6 +21,7 @@ pub(super) struct Node {
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Null,
+    /// `true`, `on`, `yes` and the like: a word of choices.
     Bool(bool),
     Integer(i128),
     Float,

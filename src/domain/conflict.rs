@@ -47,6 +47,9 @@ pub struct GitVersion {
     /// Place among the documents of a raw file; `None` for a managed file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
+    /// Of a `kind: List` there, which item (0-based).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item_index: Option<usize>,
     /// The head in which it was seen.
     pub head: Option<Oid>,
     pub digest: Digest,

@@ -15,11 +15,16 @@ pub struct DocumentId {
     pub path: RepoPath,
     pub blob: Oid,
     pub index: usize,
+    /// Of a `kind: List`, which item (0-based).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<usize>,
 }
 
 impl fmt::Display for DocumentId {
+    /// `path#index`, or `path#index.item`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.path, self.index)
+        write!(f, "{}#{}", self.path, self.index)?;
+        self.item.map_or(Ok(()), |item| write!(f, ".{item}"))
     }
 }
 

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 
+/// The namespace of documents that name none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
 /// One object within a fabric. A NetBox id may change under it; the key is the identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {

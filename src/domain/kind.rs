@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::mapping::Mapping;
+
 /// A kind of the catalogue, by its Kubernetes name, for example `VPC`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind(Arc<str>);
@@ -49,10 +51,7 @@ pub struct KindSpec {
     pub version: String,
     /// Directory below `managed/`.
     pub directory: String,
-    /// Path segment below the plugin's REST root; custom objects prefix it with `hedgehog-`.
-    pub segment: String,
-    /// Model name in webhooks of the Hedgehog plugin, without the app label.
-    pub model: String,
+    pub home: Home,
     /// Lists of its spec whose items are told apart by what they are, not by their place.
     pub keyed_lists: Vec<KeyedList>,
 }
@@ -74,6 +73,22 @@ pub enum ItemKey {
     Field(Vec<String>),
 }
 
+/// Where NetBox keeps the objects of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// One of the 12: in the Hedgehog plugin, or as a custom object, as the NetBox's own settings say.
+    Hedgehog {
+        /// Path segment below the plugin's REST root; custom objects prefix it with `hedgehog-`.
+        segment: String,
+        /// Model name in webhooks of the Hedgehog plugin, without the app label.
+        model: String,
+    },
+    /// A custom object type with the same fields as the 12 have, in any NetBox.
+    CustomObject { slug: String },
+    /// Rows of any other endpoint, field by field.
+    Mapped(Mapping),
+}
+
 impl KindSpec {
     /// `group/version` for documents that are born in NetBox.
     pub fn api_version(&self) -> String {
@@ -89,16 +104,37 @@ impl KindSpec {
         self.keyed_lists.iter().find(fits).map(|list| &list.item)
     }
 
-    /// The REST slug of this kind as a custom object type.
-    pub fn custom_object_slug(&self) -> String {
-        format!("hedgehog-{}", self.segment)
+    /// The REST slug of this kind as a custom object type; `None` for one that is held field by field.
+    pub fn custom_object_slug(&self) -> Option<String> {
+        match &self.home {
+            Home::Hedgehog { segment, .. } => Some(format!("hedgehog-{segment}")),
+            Home::CustomObject { slug } => Some(slug.clone()),
+            Home::Mapped(_) => None,
+        }
+    }
+
+    /// The mapping of a kind that is held field by field.
+    pub fn mapping(&self) -> Option<&Mapping> {
+        match &self.home {
+            Home::Mapped(mapping) => Some(mapping),
+            Home::Hedgehog { .. } | Home::CustomObject { .. } => None,
+        }
     }
 }
 
 /// All kinds that are kept equal. Order is the order of NetBox writes: what others refer to comes first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
-    kinds: Vec<KindSpec>,
+    kinds: Arc<[KindSpec]>,
+}
+
+/// Two kinds of a catalogue are alike where they must differ.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} and {other} have the same {what}")]
+pub struct Clash {
+    pub kind: Kind,
+    pub other: Kind,
+    pub what: &'static str,
 }
 
 const WIRING: &str = "wiring.githedgehog.com";
@@ -165,8 +201,7 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
             group: group.to_owned(),
             version: "v1beta1".to_owned(),
             directory: directory.to_owned(),
-            segment: segment.to_owned(),
-            model: model.to_owned(),
+            home: Home::Hedgehog { segment: segment.to_owned(), model: model.to_owned() },
             keyed_lists: keyed_lists(kind),
         })
         .collect(),
@@ -176,6 +211,32 @@ impl Catalogue {
     /// The 12 Hedgehog kinds.
     pub fn hedgehog() -> &'static Catalogue {
         &BUILT_IN
+    }
+
+    /// These kinds and more, in this order; no two may share a name, a directory or a place in NetBox.
+    pub fn with(&self, more: impl IntoIterator<Item = KindSpec>) -> Result<Catalogue, Clash> {
+        let mut kinds: Vec<KindSpec> = self.kinds.to_vec();
+        for spec in more {
+            for known in &kinds {
+                let clash = |what| Err(Clash { kind: spec.kind.clone(), other: known.kind.clone(), what });
+                if known.kind == spec.kind {
+                    return clash("name");
+                }
+                if known.directory == spec.directory {
+                    return clash("directory");
+                }
+                if known.custom_object_slug().is_some() && known.custom_object_slug() == spec.custom_object_slug() {
+                    return clash("custom object type");
+                }
+                if let (Some(one), Some(other)) = (known.mapping(), spec.mapping())
+                    && (one.endpoint == other.endpoint || one.object_type == other.object_type)
+                {
+                    return clash("endpoint or object type");
+                }
+            }
+            kinds.push(spec);
+        }
+        Ok(Catalogue { kinds: kinds.into() })
     }
 
     /// Every kind, in the order in which NetBox is written.
@@ -195,35 +256,96 @@ impl Catalogue {
     }
 
     /// The entry whose plugin model has this name.
-    pub fn of_model(&self, model: &str) -> Option<&KindSpec> {
-        self.kinds.iter().find(|spec| spec.model == model)
+    pub fn of_model(&self, wanted: &str) -> Option<&KindSpec> {
+        self.kinds.iter().find(|spec| matches!(&spec.home, Home::Hedgehog { model, .. } if model == wanted))
     }
 
     /// The entry with this plugin REST segment.
-    pub fn of_segment(&self, segment: &str) -> Option<&KindSpec> {
-        self.kinds.iter().find(|spec| spec.segment == segment)
+    pub fn of_segment(&self, wanted: &str) -> Option<&KindSpec> {
+        self.kinds.iter().find(|spec| matches!(&spec.home, Home::Hedgehog { segment, .. } if segment == wanted))
     }
 
     /// The entry with this custom object slug.
     pub fn of_slug(&self, slug: &str) -> Option<&KindSpec> {
-        self.of_segment(slug.strip_prefix("hedgehog-")?)
+        self.kinds.iter().find(|spec| spec.custom_object_slug().as_deref() == Some(slug))
+    }
+
+    /// The entry that holds rows of this type field by field.
+    pub fn of_mapped_type(&self, object_type: &str) -> Option<&KindSpec> {
+        self.kinds.iter().find(|spec| spec.mapping().is_some_and(|mapping| mapping.object_type == object_type))
+    }
+
+    /// The entry that holds rows of the endpoint of this REST address field by field.
+    pub fn of_mapped_url(&self, url: &str) -> Option<&KindSpec> {
+        let (_, below) = url.split_once("/api/")?;
+        self.kinds.iter().find(|spec| spec.mapping().is_some_and(|mapping| below.starts_with(&mapping.endpoint)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mapping::FieldPath;
 
     #[test]
     fn every_spelling_leads_to_one_kind() {
         let catalogue = Catalogue::hedgehog();
 
         for spec in catalogue.iter() {
-            assert_eq!(catalogue.of_model(&spec.model), Some(spec));
-            assert_eq!(catalogue.of_segment(&spec.segment), Some(spec));
-            assert_eq!(catalogue.of_slug(&spec.custom_object_slug()), Some(spec));
+            let Home::Hedgehog { segment, model } = &spec.home else { unreachable!() };
+            assert_eq!(catalogue.of_model(model), Some(spec));
+            assert_eq!(catalogue.of_segment(segment), Some(spec));
+            assert_eq!(catalogue.of_slug(&spec.custom_object_slug().unwrap()), Some(spec));
             assert_eq!(catalogue.of_document(&spec.api_version(), spec.kind.as_str()), Some(spec));
         }
+    }
+
+    fn custom(kind: &str, directory: &str, slug: &str) -> KindSpec {
+        KindSpec {
+            kind: Kind::new(kind),
+            group: "example.com".to_owned(),
+            version: "v1".to_owned(),
+            directory: directory.to_owned(),
+            home: Home::CustomObject { slug: slug.to_owned() },
+            keyed_lists: Vec::new(),
+        }
+    }
+
+    fn mapped(kind: &str, endpoint: &str, object_type: &str) -> KindSpec {
+        let name = FieldPath::new("name").unwrap();
+        let mapping = Mapping {
+            endpoint: endpoint.to_owned(),
+            object_type: object_type.to_owned(),
+            fabric: name.clone(),
+            name,
+            fields: Vec::new(),
+        };
+        KindSpec { home: Home::Mapped(mapping), ..custom(kind, kind, "") }
+    }
+
+    #[test]
+    fn more_kinds_follow_the_built_in_ones() {
+        let more = [custom("Gateway", "gateways", "hedgehog-gateways"), mapped("Vlan", "ipam/vlans/", "ipam.vlan")];
+
+        let catalogue = Catalogue::hedgehog().with(more).unwrap();
+
+        assert_eq!(catalogue.iter().count(), 14);
+        assert_eq!(catalogue.of_slug("hedgehog-gateways").unwrap().kind.as_str(), "Gateway");
+        assert_eq!(catalogue.of_document("example.com/v7", "Gateway").unwrap().kind.as_str(), "Gateway");
+        assert_eq!(catalogue.of_mapped_type("ipam.vlan").unwrap().kind.as_str(), "Vlan");
+        assert_eq!(catalogue.of_mapped_url("https://nb/sub/api/ipam/vlans/7/").unwrap().kind.as_str(), "Vlan");
+        assert!(catalogue.of_mapped_url("/api/ipam/vlan-groups/7/").is_none());
+    }
+
+    #[test]
+    fn kinds_that_could_be_taken_for_each_other_clash() {
+        let clash = |more: Vec<KindSpec>| Catalogue::hedgehog().with(more).unwrap_err().what;
+
+        assert_eq!(clash(vec![custom("VPC", "others", "others")]), "name");
+        assert_eq!(clash(vec![custom("Other", "vpcs", "others")]), "directory");
+        assert_eq!(clash(vec![custom("Other", "others", "hedgehog-vpcs")]), "custom object type");
+        let twice = vec![mapped("A", "ipam/vlans/", "ipam.vlan"), mapped("B", "ipam/vlans/", "x")];
+        assert_eq!(clash(twice), "endpoint or object type");
     }
 
     #[test]

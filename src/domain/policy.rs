@@ -27,6 +27,34 @@ pub struct Policy {
     pub direction: Direction,
     pub on_drift: OnDrift,
     pub guard: DeletionGuard,
+    pub archive: Archive,
+    pub validation: Validation,
+}
+
+/// What happens to a document that a cluster would refuse. Structure, names and paths are always held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// What the operator's CRDs forbid is refused; what they do not say is a warning.
+    #[default]
+    Strict,
+    /// Everything is a warning.
+    Warn,
+    /// Nothing is looked at.
+    Off,
+}
+
+/// What is kept of a raw file that was taken over; Git's history keeps it always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Archive {
+    /// An entry in the archive log.
+    #[default]
+    Log,
+    /// The entry, and the file itself beside its old place as `<file>.archived`.
+    Rename,
+    /// Nothing.
+    None,
 }
 
 /// A person deleted a managed file.

@@ -122,6 +122,9 @@ pub enum Item {
     Document {
         path: String,
         index: usize,
+        /// Of a `kind: List`, which item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item_index: Option<usize>,
         line: u64,
         #[serde(flatten)]
         fate: Fate,
@@ -129,6 +132,12 @@ pub enum Item {
     /// A file that could not be taken apart at all, or a thing that is not one object's.
     File {
         path: String,
+        reason: Reason,
+    },
+    /// It was taken, but a cluster may see it otherwise.
+    Warning {
+        /// A file's path, or an object of NetBox.
+        about: String,
         reason: Reason,
     },
 }

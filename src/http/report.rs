@@ -40,6 +40,9 @@ enum ItemView {
         path: String,
         /// Among all documents of the file, from 0.
         index: usize,
+        /// Of a `kind: List`, which item, from 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item_index: Option<usize>,
         /// Of its first content, from 1.
         line: u64,
         fate: FateWord,
@@ -50,6 +53,12 @@ enum ItemView {
     },
     File {
         path: String,
+        reason: ReasonView,
+    },
+    /// It was taken, but a cluster may see it otherwise.
+    Warning {
+        /// A file's path, or an object of NetBox.
+        about: String,
         reason: ReasonView,
     },
 }
@@ -142,12 +151,13 @@ impl From<Item> for ItemView {
                 let (outcome, reason) = outcome_of(outcome);
                 Self::Object { key: key.into(), outcome, reason: reason.map(ReasonView::from) }
             }
-            Item::Document { path, index, line, fate } => {
+            Item::Document { path, index, item_index, line, fate } => {
                 let (fate, effect, key, reason) = fate_of(fate);
                 let (key, reason) = (key.map(KeyView::from), reason.map(ReasonView::from));
-                Self::Document { path, index, line, fate, effect, key, reason }
+                Self::Document { path, index, item_index, line, fate, effect, key, reason }
             }
             Item::File { path, reason } => Self::File { path, reason: reason.into() },
+            Item::Warning { about, reason } => Self::Warning { about, reason: reason.into() },
         }
     }
 }

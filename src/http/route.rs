@@ -29,8 +29,8 @@ pub(super) async fn object(
     netbox: &NetBoxName,
     delivery: ObjectChange,
 ) -> Result<Result<Routed, String>, Problem> {
-    if state.routing.model_of(netbox) != Some(delivery.model) {
-        return Ok(Err(other_model(delivery.model)));
+    if let Some(model) = delivery.model.filter(|model| state.routing.model_of(netbox) != Some(*model)) {
+        return Ok(Err(other_model(model)));
     }
     if delivery.fabrics.is_empty() {
         return Ok(Err("the object belongs to no fabric".to_owned()));
@@ -65,12 +65,14 @@ pub(super) fn fabric(routing: &Routing, netbox: &NetBoxName, delivery: FabricCha
 
 /// The fabrics that a row's reference may mean: an id that was never seen may be any, and a hint costs little.
 async fn names_of(state: &HttpState, netbox: &NetBoxName, fabric: &FabricRef) -> Result<Vec<FabricName>, Problem> {
+    let any = || state.routing.fabrics_in(netbox).map(|fabric| fabric.name.clone()).collect();
     match fabric {
         FabricRef::Name(name) => Ok(vec![name.clone()]),
         FabricRef::Id(id) => Ok(match state.ledger.fabric_named(netbox, *id).await? {
             Some(name) => vec![FabricName::new(name)],
-            None => state.routing.fabrics_in(netbox).map(|fabric| fabric.name.clone()).collect(),
+            None => any(),
         }),
+        FabricRef::Any => Ok(any()),
     }
 }
 

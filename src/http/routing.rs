@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, RepoName, Target};
 use crate::domain::policy::Fabric;
 use crate::webhook::github::RepositoryNames;
@@ -15,6 +16,8 @@ pub struct Routing {
     pub repositories: Vec<RepositorySender>,
     /// Names are unique; the state keeps them by name.
     pub fabrics: Vec<Fabric>,
+    /// The kinds whose deliveries count.
+    pub catalogue: Catalogue,
 }
 
 /// A NetBox that sends deliveries.

@@ -58,7 +58,8 @@ pub(super) async fn receive_netbox(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let netbox = &delivery.signer;
-    let NetBoxDelivery { what, subject, dedupe } = netbox::parse(netbox, &delivery.body).map_err(not_a_delivery)?;
+    let NetBoxDelivery { what, subject, dedupe } =
+        netbox::parse(&state.routing.catalogue, netbox, &delivery.body).map_err(not_a_delivery)?;
     let routed = match what {
         What::Object(change) => route::object(&state, netbox, change).await?,
         What::Fabric(change) => route::fabric(&state.routing, netbox, change),

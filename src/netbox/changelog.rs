@@ -12,8 +12,9 @@ use crate::domain::kind::{Kind, KindSpec};
 use crate::domain::row::Row;
 
 use super::Error;
-use super::client::{Client, Model};
-use super::rows::{self, Found};
+use super::client::Client;
+use super::form::Form;
+use super::rows::{Found, MissingField};
 
 const PATH: &str = "core/object-changes/";
 /// Above this many rows of one type, all deletions of the type are listed instead of asking row by row.
@@ -89,10 +90,11 @@ impl Client {
 
     /// NetBox's name of a kind's rows, for example `netbox_hedgehog.vpc`.
     pub(super) async fn object_type(&self, spec: &KindSpec) -> Result<String, Error> {
-        if self.model() == Model::Hedgehog {
-            return Ok(format!("netbox_hedgehog.{}", spec.model));
-        }
-        let slug = spec.custom_object_slug();
+        let slug = match self.form(spec) {
+            Form::Plugin { model, .. } => return Ok(format!("netbox_hedgehog.{model}")),
+            Form::Mapped(mapping) => return Ok(mapping.object_type.clone()),
+            Form::CustomObject { slug } => slug,
+        };
         let known = Arc::clone(&self.object_types.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(object_type) = known.get(&slug) {
             return Ok(object_type.clone());
@@ -166,9 +168,9 @@ impl Client {
 
     /// Whether a record's state of a row is the row that was planned against.
     fn says(&self, spec: &KindSpec, id: u64, state: &Map<String, Value>, planned: &Row) -> bool {
-        match rows::parse(spec, id, state, &self.known_fabrics()) {
+        match self.form(spec).parse(spec, id, state, &self.known_fabrics()) {
             Ok(Found::Row { row, .. }) => row.shared.digest() == planned.shared.digest(),
-            Ok(Found::Invalid { .. }) | Err(rows::MissingField(_)) => false,
+            Ok(Found::Invalid { .. }) | Err(MissingField(_)) => false,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::domain::names::{FabricName, NetBoxName};
 use crate::domain::secret::SecretSource;
 
 use super::Error;
+use super::form::Form;
 use super::http::Http;
 
 /// One NetBox of the settings.
@@ -24,6 +25,8 @@ pub struct Options {
     /// Version 2 (`nbt_...`) and version 1 (40 hex digits) are told apart by their look.
     pub token: SecretSource,
     pub model: Model,
+    /// The kinds that it is asked for.
+    pub catalogue: Catalogue,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Used for every request; the environment's proxies are not.
@@ -72,6 +75,7 @@ pub struct Client {
     pub(super) http: Http,
     name: NetBoxName,
     model: Model,
+    catalogue: Catalogue,
     /// The plugin's fabrics as last read; every listing and `fabrics` refresh them.
     fabrics: Mutex<Arc<BTreeMap<u64, String>>>,
     /// Custom object slug to NetBox's own name of the type, as last read.
@@ -83,12 +87,13 @@ pub struct Client {
 impl Client {
     /// Checks the options; nothing is sent yet.
     pub fn new(options: Options) -> Result<Client, Error> {
-        let Options { name, url, token, model, ca_file, proxy, timeouts } = options;
+        let Options { name, url, token, model, catalogue, ca_file, proxy, timeouts } = options;
         let http = Http::new(name.clone(), url, token, timeouts, ca_file.as_deref(), proxy)?;
         Ok(Client {
             http,
             name,
             model,
+            catalogue,
             fabrics: Mutex::default(),
             object_types: Mutex::default(),
             audit_warned: std::sync::atomic::AtomicBool::new(false),
@@ -145,13 +150,13 @@ impl Client {
     }
 
     /// What a row's `fabric` field must say to belong to this fabric.
-    pub(super) async fn fabric_field(&self, fabric: &FabricName) -> Result<Value, Error> {
+    pub(super) async fn fabric_field(&self, spec: &KindSpec, fabric: &FabricName) -> Result<Value, Error> {
         let id_in = |fabrics: &BTreeMap<u64, String>| {
             fabrics.iter().find(|(_, name)| name.as_str() == fabric.as_str()).map(|(id, _)| Value::from(*id))
         };
-        match self.model {
-            Model::CustomObjects => Ok(Value::from(fabric.as_str())),
-            Model::Hedgehog => id_in(self.fresh_fabrics().await?.as_ref()).ok_or_else(|| self.no_fabric(fabric)),
+        match self.form(spec) {
+            Form::CustomObject { .. } | Form::Mapped(_) => Ok(Value::from(fabric.as_str())),
+            Form::Plugin { .. } => id_in(self.fresh_fabrics().await?.as_ref()).ok_or_else(|| self.no_fabric(fabric)),
         }
     }
 
@@ -163,25 +168,24 @@ impl Client {
     }
 
     /// The catalogue's entry of a kind.
-    pub(super) fn spec(&self, kind: &Kind) -> Result<&'static KindSpec, Error> {
-        Catalogue::hedgehog().get(kind).ok_or_else(|| {
+    pub(super) fn spec(&self, kind: &Kind) -> Result<&KindSpec, Error> {
+        self.catalogue.get(kind).ok_or_else(|| {
             self.http.no_endpoint(&format!("endpoint for {kind}"), "the kind is not in the catalogue".to_owned())
         })
     }
 
-    /// The list endpoint of a kind, below `/api/`.
-    pub(super) fn path(&self, spec: &KindSpec) -> String {
-        match self.model {
-            Model::CustomObjects => format!("plugins/custom-objects/{}/", spec.custom_object_slug()),
-            Model::Hedgehog => format!("plugins/hedgehog/{}/", spec.segment),
-        }
+    /// All kinds that it may be asked for.
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
-    /// What every request for the model's rows carries: six of the plugin's endpoints answer 500 without it.
-    pub(super) fn row_query(&self) -> Vec<(&'static str, String)> {
-        match self.model {
-            Model::CustomObjects => Vec::new(),
-            Model::Hedgehog => vec![("omit", "display_url".to_owned())],
-        }
+    /// How a kind's rows look here.
+    pub(super) fn form<'s>(&self, spec: &'s KindSpec) -> Form<'s> {
+        Form::of(spec, self.model)
+    }
+
+    /// The list endpoint of a kind, below `/api/`.
+    pub(super) fn path(&self, spec: &KindSpec) -> String {
+        self.form(spec).path()
     }
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::KindSpec;
 
-use super::client::{Client, Model};
+use super::client::Client;
+use super::form::Form;
 use super::rows::Found;
 use super::write::{Lot, Request, Verb};
 use super::{Error, Written};
@@ -42,11 +43,12 @@ impl Lot<'_> {
 
     async fn look_for_keys(&mut self, rows: &[usize], asked: Asked) -> Result<Vec<Open>, Error> {
         let keys: BTreeSet<&Key> = rows.iter().map(|&row| self.requests[row].key()).collect();
-        let existing = match (asked, self.client.model()) {
+        let form = self.client.form(self.spec);
+        let existing = match (asked, &form) {
             // The plugin's tables are unique over fabric, namespace and name: NetBox itself prevents a second row.
-            (Asked::Fresh, Model::Hedgehog) => BTreeMap::new(),
-            (Asked::Fresh, Model::CustomObjects) if keys.len() > MAX_SINGLE_READS => self.taken(&keys).await?,
-            (Asked::Sent, _) if keys.len() > MAX_SINGLE_READS => {
+            (Asked::Fresh, Form::Plugin { .. }) => BTreeMap::new(),
+            (Asked::Fresh, Form::CustomObject { .. }) if keys.len() > MAX_SINGLE_READS => self.taken(&keys).await?,
+            (Asked::Sent, _) | (Asked::Fresh, Form::Mapped(_)) if keys.len() > MAX_SINGLE_READS => {
                 by_key(self.client.list(self.fabric, &self.spec.kind).await?)
             }
             (Asked::Fresh | Asked::Sent, _) => {
@@ -129,7 +131,7 @@ impl Client {
     async fn read_many(&self, spec: &KindSpec, ids: &BTreeSet<u64>) -> Result<BTreeMap<u64, Found>, Error> {
         let mut rows = BTreeMap::new();
         if ids.len() > 1 {
-            let filters = ids.iter().map(|id| ("id", id.to_string())).collect();
+            let filters = ids.iter().map(|id| ("id".to_owned(), id.to_string())).collect();
             rows.extend(self.listed(spec, filters).await?.into_iter().map(|found| (found.id(), found)));
             rows.retain(|id, _| ids.contains(id));
         }

@@ -10,6 +10,7 @@
 //! | `client` | options, the two object models, fabrics |
 //! | `http` | one request and its answer: token, time limits, size bound, meaning of a status |
 //! | `pages` | complete listings |
+//! | `form` | how one kind's rows look in one NetBox |
 //! | `rows` | NetBox's JSON to rows and back |
 //! | `read` | single reads, searches, listings of a fabric |
 //! | `changelog` | proof of deletions, edits that our writes covered |
@@ -20,6 +21,7 @@
 
 mod changelog;
 mod client;
+mod form;
 mod http;
 mod lookup;
 mod pages;

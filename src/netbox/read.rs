@@ -9,7 +9,8 @@ use crate::domain::kind::{Kind, KindSpec};
 use crate::domain::names::FabricName;
 
 use super::Error;
-use super::client::{Client, Model};
+use super::client::Client;
+use super::form::Form;
 use super::rows::{self, Found, MissingField};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
     pub async fn read(&self, object: &ObjectId) -> Result<Option<Found>, Error> {
         let spec = self.spec(&object.kind)?;
         let path = format!("{}{}/", self.path(spec), object.id);
-        match self.http.get(&path, &self.row_query()).await? {
+        match self.http.get(&path, &self.form(spec).query()).await? {
             Some(Value::Object(wire)) => self.found(spec, object.id, &wire).await.map(Some),
             Some(_) => Err(self.http.unexpected(&format!("GET {}", self.http.shown(&path)), "no row".to_owned())),
             None => {
@@ -33,7 +34,7 @@ impl Client {
     pub async fn find(&self, fabric: &FabricName, key: &Key) -> Result<Vec<Found>, Error> {
         let spec = self.spec(&key.kind)?;
         // A text field's filter finds more than equal values, never less; the plugin has no filters at all.
-        let filters = vec![("fabric", fabric.to_string()), ("name", key.name.clone())];
+        let filters = self.form(spec).filters(fabric, Some(&key.name));
         let mut rows = self.listed(spec, filters).await?;
         rows.retain(|found| found.is_of(fabric) && found.key() == Some(key));
         Ok(rows)
@@ -42,33 +43,28 @@ impl Client {
     /// Every row of a kind in this fabric, ordered by id: complete, or an error.
     pub async fn list(&self, fabric: &FabricName, kind: &Kind) -> Result<Vec<Found>, Error> {
         let spec = self.spec(kind)?;
-        let mut rows = self.listed(spec, vec![("fabric", fabric.to_string())]).await?;
+        let mut rows = self.listed(spec, self.form(spec).filters(fabric, None)).await?;
         rows.retain(|found| found.is_of(fabric));
         Ok(rows)
     }
 
     /// The rows that a listing with these filters gives; at least those that match.
-    pub(super) async fn listed(
-        &self,
-        spec: &KindSpec,
-        filters: Vec<(&'static str, String)>,
-    ) -> Result<Vec<Found>, Error> {
-        let fabrics = match self.model() {
-            Model::CustomObjects => self.known_fabrics(),
-            Model::Hedgehog => self.fresh_fabrics().await?,
+    pub(super) async fn listed(&self, spec: &KindSpec, filters: Vec<(String, String)>) -> Result<Vec<Found>, Error> {
+        let form = self.form(spec);
+        let fabrics = match form {
+            Form::CustomObject { .. } | Form::Mapped(_) => self.known_fabrics(),
+            Form::Plugin { .. } => self.fresh_fabrics().await?,
         };
-        let mut query = self.row_query();
-        if self.model() == Model::CustomObjects {
-            query.extend(filters);
-        }
-        let path = self.path(spec);
+        let mut query: Vec<(&str, String)> = form.query();
+        query.extend(filters.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let path = form.path();
         self.http.list_as(&path, &query, |id, wire| self.parse(spec, id, &wire, &fabrics)).await
     }
 
     /// One row, with its fabric's name looked up again when the id is new to us.
     pub(super) async fn found(&self, spec: &KindSpec, id: u64, wire: &Map<String, Value>) -> Result<Found, Error> {
         let mut fabrics = self.known_fabrics();
-        if self.model() == Model::Hedgehog && rows::unknown_fabric(wire, &fabrics) {
+        if matches!(self.form(spec), Form::Plugin { .. }) && rows::unknown_fabric(wire, &fabrics) {
             fabrics = self.fresh_fabrics().await?;
         }
         self.parse(spec, id, wire, &fabrics)
@@ -81,7 +77,7 @@ impl Client {
         wire: &Map<String, Value>,
         fabrics: &BTreeMap<u64, String>,
     ) -> Result<Found, Error> {
-        rows::parse(spec, id, wire, fabrics).map_err(|MissingField(field)| {
+        self.form(spec).parse(spec, id, wire, fabrics).map_err(|MissingField(field)| {
             let endpoint = self.http.shown(&self.path(spec));
             self.http.no_endpoint(
                 &format!("field `{field}` at {endpoint}"),
@@ -92,7 +88,7 @@ impl Client {
 
     /// Asks an endpoint for one row, to know that it works.
     pub(super) async fn control_read(&self, spec: &KindSpec) -> Result<(), Error> {
-        let mut query = self.row_query();
+        let mut query = self.form(spec).query();
         query.extend([("ordering", "id".to_owned()), ("limit", "1".to_owned())]);
         self.http.get_present(&self.path(spec), &query).await.map(|_| ())
     }

@@ -54,7 +54,7 @@ impl Found {
 pub(super) const FIELDS: [&str; 6] = ["name", "fabric", "namespace", "spec", "labels", "annotations"];
 
 /// A field that the endpoint's rows do not have.
-pub(super) struct MissingField(pub &'static str);
+pub(super) struct MissingField(pub String);
 
 /// Reads a row; `fabrics` are the plugin's, for rows that name their fabric by id.
 pub(super) fn parse(
@@ -64,7 +64,7 @@ pub(super) fn parse(
     fabrics: &BTreeMap<u64, String>,
 ) -> Result<Found, MissingField> {
     if let Some(missing) = FIELDS.iter().find(|field| !wire.contains_key(**field)) {
-        return Err(MissingField(missing));
+        return Err(MissingField((*missing).to_owned()));
     }
     let fabric = fabric_of(wire, fabrics);
     let key = match key_of(spec, wire) {
@@ -117,7 +117,7 @@ fn key_of(spec: &KindSpec, wire: &Map<String, Value>) -> Result<Key, Reason> {
 }
 
 /// Only what can be no file name and no Kubernetes name at all; the rest is for the validation of documents.
-fn usable(name: &str) -> Result<(), &'static str> {
+pub(super) fn usable(name: &str) -> Result<(), &'static str> {
     match name {
         "" => Err("is empty"),
         "." | ".." => Err("is no name"),

@@ -10,9 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::domain::kind::{Catalogue, KindSpec};
+use crate::domain::kind::{Home, KindSpec};
 
 use super::client::{Client, Model};
+use super::form::Form;
 use super::http::{NoAnswer, Write};
 use super::{Error, rows::FIELDS};
 
@@ -55,18 +56,25 @@ pub enum Effect {
 /// The token needs permission to view, add and change these; the one used afterwards does not. The first error ends it.
 pub async fn setup(client: &Client, options: &SetupOptions) -> Result<Vec<SetupStep>, Error> {
     let mut setup = Setup { client, options, steps: Vec::new() };
-    let object_types = match client.model() {
-        Model::CustomObjects => setup.custom_object_types().await?,
-        Model::Hedgehog => plugin_types(),
-    };
+    let custom = setup.custom_object_types().await?;
+    let object_types = custom.into_iter().chain(types_that_are_there(client)).collect();
     let webhook = setup.webhook().await?;
     setup.event_rule(&object_types, webhook).await?;
     Ok(setup.steps)
 }
 
-fn plugin_types() -> BTreeSet<String> {
-    let kinds = Catalogue::hedgehog().iter().map(|spec| spec.model.as_str());
-    kinds.chain(["hedgehogfabric"]).map(|model| format!("netbox_hedgehog.{model}")).collect()
+/// NetBox's names of the types that need no setting up.
+fn types_that_are_there(client: &Client) -> BTreeSet<String> {
+    let of_kind = |spec: &KindSpec| match client.form(spec) {
+        Form::Plugin { model, .. } => Some(format!("netbox_hedgehog.{model}")),
+        Form::Mapped(mapping) => Some(mapping.object_type.clone()),
+        Form::CustomObject { .. } => None,
+    };
+    let fabric = match client.model() {
+        Model::Hedgehog => Some("netbox_hedgehog.hedgehogfabric".to_owned()),
+        Model::CustomObjects => None,
+    };
+    client.catalogue().iter().filter_map(of_kind).chain(fabric).collect()
 }
 
 struct Setup<'a> {
@@ -78,13 +86,25 @@ struct Setup<'a> {
 impl Setup<'_> {
     /// Creates what is missing of the types and fields; returns NetBox's names of the types.
     async fn custom_object_types(&mut self) -> Result<BTreeSet<String>, Error> {
+        let wanted: Vec<(&KindSpec, String)> = self
+            .client
+            .catalogue()
+            .iter()
+            .filter_map(|spec| match self.client.form(spec) {
+                Form::CustomObject { slug } => Some((spec, slug)),
+                Form::Plugin { .. } | Form::Mapped(_) => None,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         let types = self.client.http.list(TYPES, &[]).await?;
         let fields = self.client.http.list(TYPE_FIELDS, &[]).await?;
         let mut names = BTreeSet::new();
-        for spec in Catalogue::hedgehog().iter() {
-            let slug = spec.custom_object_slug();
+        for (spec, slug) in wanted {
             let existing = types.iter().find(|row| text(row, "slug") == Some(&slug));
-            let row = self.ensure(&format!("custom object type {slug}"), TYPES, existing, type_body(spec)).await?;
+            let row =
+                self.ensure(&format!("custom object type {slug}"), TYPES, existing, type_body(spec, &slug)).await?;
             names.extend(row.get("object_type_name").and_then(Value::as_str).map(str::to_owned));
             let id = row.get("id").and_then(Value::as_u64);
             let of_type = |row: &&Map<String, Value>| id.is_some() && id_in(row, "custom_object_type") == id;
@@ -207,13 +227,17 @@ impl Setup<'_> {
     }
 }
 
-fn type_body(spec: &KindSpec) -> Value {
+fn type_body(spec: &KindSpec, slug: &str) -> Value {
     let kind = spec.kind.as_str();
+    let (name, family) = match &spec.home {
+        Home::Hedgehog { model, .. } => (format!("hedgehog_{model}"), "Hedgehog "),
+        Home::CustomObject { .. } | Home::Mapped(_) => (slug.replace('-', "_"), ""),
+    };
     json!({
-        "name": format!("hedgehog_{}", spec.model),
-        "slug": spec.custom_object_slug(),
-        "verbose_name": format!("Hedgehog {kind}"),
-        "verbose_name_plural": format!("Hedgehog {kind} objects"),
+        "name": name,
+        "slug": slug,
+        "verbose_name": format!("{family}{kind}"),
+        "verbose_name_plural": format!("{family}{kind} objects"),
     })
 }
 

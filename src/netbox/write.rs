@@ -26,7 +26,7 @@ use super::{Error, Written};
 
 /// The most rows of one request: 500 took NetBox half a minute, and a lot is lost or saved as a whole.
 pub const MAX_LOT: usize = 100;
-/// Below this many rows each is written alone, with If-Match.
+/// Below this many rows each is written alone, with If-Match; so are rows whose lost edits nothing would tell.
 const MIN_BULK: usize = 5;
 /// How often one row, or a lot whose answers are lost, is sent before it is given up.
 const MAX_TRIES: u32 = 2;
@@ -108,7 +108,7 @@ pub(super) struct Lot<'a> {
     pub client: &'a Client,
     pub proof: &'a LeaseProof,
     pub fabric: &'a FabricName,
-    pub spec: &'static KindSpec,
+    pub spec: &'a KindSpec,
     pub verb: Verb,
     pub requests: &'a [Request],
     /// By place in `requests`.
@@ -137,17 +137,18 @@ impl Client {
             let detail = format!("a lot is at most {MAX_LOT} rows of one kind and verb: this is a defect of fgd-sync");
             return Err(self.http.unexpected("nothing yet", detail));
         }
+        let spec = self.spec(&first.key().kind)?;
         let mut lot = Lot {
             client: self,
             proof,
             fabric: &context.fabric,
-            spec: self.spec(&first.key().kind)?,
+            spec,
             verb: first.verb(),
             requests,
             settled: requests.iter().map(|_| None).collect(),
             message: cut(&context.message),
             notes: &context.notes,
-            fabric_field: self.fabric_field(&context.fabric).await?,
+            fabric_field: self.fabric_field(spec, &context.fabric).await?,
         };
         let end = lot.run().await;
         lot.answers(end)
@@ -158,7 +159,8 @@ impl Lot<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         let mut work = vec![Piece::fresh((0..self.requests.len()).collect())];
         while let Some(piece) = work.pop() {
-            if (2..MIN_BULK).contains(&piece.rows.len()) {
+            let alone = piece.rows.len() < MIN_BULK || !self.client.form(self.spec).is_told_by_the_change_log();
+            if alone && piece.rows.len() > 1 {
                 work.extend(piece.rows.iter().rev().map(|&row| Piece {
                     rows: vec![row],
                     tries: piece.tries,
@@ -206,7 +208,7 @@ impl Lot<'_> {
         self.proof.require(timeouts.connect + timeouts.write)?;
         let (method, path) = self.request_line(open);
         let body = self.body(open);
-        let query = self.client.row_query();
+        let query = self.client.form(self.spec).query();
         let if_match = match open {
             [only] if self.verb != Verb::Create => rows::etag(&only.last_updated),
             _ => None,
@@ -279,8 +281,8 @@ impl Lot<'_> {
         let note = self.notes.get(self.requests[row].key()).map(|note| cut(note));
         let message = note.as_deref().unwrap_or(&self.message);
         match &self.requests[row] {
-            Request::Create { want } => rows::creation(want, &self.fabric_field, message),
-            Request::Update { want, .. } => rows::update(want, message),
+            Request::Create { want } => self.client.form(self.spec).creation(want, &self.fabric_field, message),
+            Request::Update { want, .. } => self.client.form(self.spec).update(want, message),
             Request::Delete { .. } => json!({ "changelog_message": message }),
         }
     }

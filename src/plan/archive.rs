@@ -6,14 +6,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::keys::Keys;
-use super::layout::{archive_log_path, raw_dir, raw_keep_path, unmanaged_dir};
+use super::layout::{ARCHIVED, archive_log_path, is_passed_over, raw_dir, unmanaged_dir};
 use super::overlay::{fate, remembered};
 use super::table::Context;
-use super::{FabricPlan, RawContent, RawFile, render, yaml};
+use super::{FabricPlan, RawContent, RawDocument, RawFile, render, yaml};
 use crate::domain::edit::{Edit, Edits};
-use crate::domain::fate::{DocumentId, Effect, Fate, Reason};
+use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::names::Oid;
 use crate::domain::path::{BadPath, RepoPath};
+use crate::domain::policy::Archive;
 use crate::domain::report::Item;
 
 /// How many entries the archive log keeps; older ones are in Git's history.
@@ -40,15 +41,15 @@ pub(super) fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
             wanted.insert((document.file, document.index), fate(key, overlay, &planned.decision, *document));
         }
     }
-    let keep = raw_keep_path(&context.sides.directory);
-    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_keep(&raw.path, &keep));
+    let files = context.sides.raw.iter().enumerate().filter(|(_, raw)| !is_passed_over(&raw.path));
     let mut judged: Vec<Judged> = files.map(|(place, raw)| judge_file(place, raw, &mut wanted, context)).collect();
     judged.sort_by_key(|judged| &judged.raw.path);
     for judged in &judged {
-        let documents = judged.raw.documents.iter().zip(&judged.fates).enumerate();
-        plan.items.extend(documents.map(|(index, (document, fate))| Item::Document {
+        let documents = judged.raw.documents.iter().zip(&judged.fates);
+        plan.items.extend(documents.map(|(document, fate)| Item::Document {
             path: judged.raw.path.to_string(),
-            index,
+            index: document.index,
+            item_index: document.item,
             line: document.line,
             fate: fate.clone(),
         }));
@@ -56,16 +57,10 @@ pub(super) fn add_raw(plan: &mut FabricPlan, keys: &Keys, context: Context) {
     for judged in archive(&judged, &mut plan.edits, context) {
         for (index, fate) in judged.fates.iter().enumerate().filter(|(_, fate)| fate.is_final()) {
             if remembered(context.sides, judged.raw, index).is_none() {
-                let id = DocumentId { path: judged.raw.path.clone(), blob: judged.raw.blob.clone(), index };
-                plan.remember.push((id, fate.clone()));
+                plan.remember.push((judged.raw.id(index), fate.clone()));
             }
         }
     }
-}
-
-/// The files that keep raw/ and its directories in Git are nobody's documents.
-fn is_keep(path: &RepoPath, keep: &RepoPath) -> bool {
-    path.file_name() == keep.file_name()
 }
 
 fn judge_file<'a>(
@@ -105,19 +100,34 @@ fn archive<'j, 'a>(judged: &'j [Judged<'a>], edits: &mut Edits, context: Context
         edits.insert(judged.raw.path.clone(), Edit::Delete);
         put_aside(judged, edits, context);
     }
-    let path = archive_log_path(&context.sides.directory);
-    let log = log_with(context.sides.own_files.get(&path), &leaving, context);
-    edits.insert(path, Edit::Write(log));
-    keep_directory(edits, context);
+    match context.policy.archive {
+        Archive::Log => write_log(&leaving, edits, context),
+        Archive::Rename => {
+            write_log(&leaving, edits, context);
+            leaving.iter().for_each(|judged| keep_original(judged, edits, context));
+        }
+        Archive::None => {}
+    }
     staying
 }
 
-/// raw/ stays a directory in Git when its last file leaves.
-fn keep_directory(edits: &mut Edits, context: Context) {
-    let raw = raw_dir(&context.sides.directory);
-    let stays = |path: &RepoPath| path.is_within(&raw) && edits.get(path) != Some(&Edit::Delete);
-    if !context.sides.tree.keys().any(stays) {
-        edits.entry(raw_keep_path(&context.sides.directory)).or_insert(Edit::Write(Bytes::new()));
+fn write_log(leaving: &[&Judged], edits: &mut Edits, context: Context) {
+    let path = archive_log_path(&context.sides.directory);
+    let log = log_with(context.sides.own_files.get(&path), leaving, context);
+    edits.insert(path, Edit::Write(log));
+}
+
+/// Keeps a raw file beside its old place, where nobody reads it again; one of the same name is never overwritten.
+fn keep_original(judged: &Judged, edits: &mut Edits, context: Context) {
+    let name = judged.raw.path.as_str();
+    let places = (0..=context.sides.tree.len()).filter_map(|number| {
+        let number = if number == 0 { String::new() } else { format!("-{number}") };
+        RepoPath::new(&format!("{name}{number}{ARCHIVED}")).ok()
+    });
+    let mut places = places.filter(|place| has_room(place, edits, context));
+    let place = places.find(|place| fits(place, &judged.raw.bytes, edits, context));
+    if let Some(place) = place.filter(|place| !context.sides.tree.contains_key(place)) {
+        edits.insert(place, Edit::Write(judged.raw.bytes.clone()));
     }
 }
 
@@ -125,14 +135,18 @@ fn keep_directory(edits: &mut Edits, context: Context) {
 fn put_aside(judged: &Judged, edits: &mut Edits, context: Context) {
     let mut bytes = Vec::new();
     let mut reasons = Vec::new();
-    for (index, (document, fate)) in judged.raw.documents.iter().zip(&judged.fates).enumerate() {
+    let mut taken = None;
+    for (document, fate) in judged.raw.documents.iter().zip(&judged.fates) {
         let reason = match fate {
             Fate::Rejected { reason, .. } => reason,
             Fate::Unmanaged { reason } if reason.code != EMPTY => reason,
             Fate::Unmanaged { .. } | Fate::Ingested { .. } | Fate::Held { .. } | Fate::Pending { .. } => continue,
         };
-        bytes.extend_from_slice(&judged.raw.bytes[document.bytes.clone()]);
-        reasons.push(reason_entry(index, document.line, reason));
+        // A list goes aside whole, once, when any of its items does: an item alone is no document.
+        if taken.replace(document.index) != Some(document.index) {
+            bytes.extend_from_slice(&judged.raw.bytes[document.bytes.clone()]);
+        }
+        reasons.push(reason_entry(document, reason));
     }
     if reasons.is_empty() {
         return;
@@ -148,14 +162,22 @@ fn put_aside(judged: &Judged, edits: &mut Edits, context: Context) {
 /// The code of documents without content: they leave no trace but the archive log's.
 pub(super) const EMPTY: &str = "empty";
 
-fn reason_entry(index: usize, line: u64, reason: &Reason) -> Value {
-    json!({
-        "index": index,
-        "line": reason.line.unwrap_or(line),
-        "column": reason.column.unwrap_or(1),
-        "code": reason.code,
-        "message": reason.message,
-    })
+fn reason_entry(document: &RawDocument, reason: &Reason) -> Value {
+    let mut entry = place(document);
+    entry.insert("line".to_owned(), Value::from(reason.line.unwrap_or(document.line)));
+    entry.insert("column".to_owned(), Value::from(reason.column.unwrap_or(1)));
+    entry.insert("code".to_owned(), Value::from(reason.code.as_str()));
+    entry.insert("message".to_owned(), Value::from(reason.message.as_str()));
+    Value::Object(entry)
+}
+
+/// A document's place in its file, as both records say it.
+fn place(document: &RawDocument) -> Map<String, Value> {
+    let mut place = Map::from_iter([("index".to_owned(), Value::from(document.index))]);
+    if let Some(item) = document.item {
+        place.insert("item".to_owned(), Value::from(item));
+    }
+    place
 }
 
 /// What goes to unmanaged/ of one raw file: the bytes and their reasons, always side by side.
@@ -170,24 +192,26 @@ impl Pair {
         let mut candidates = candidates(raw, context)
             .filter(|(file, beside)| has_room(file, edits, context) && has_room(beside, edits, context));
         let (file, beside) = candidates.find(|(file, beside)| {
-            self.fits(file, &self.file, edits, context) && self.fits(beside, &self.reasons, edits, context)
+            fits(file, &self.file, edits, context) && fits(beside, &self.reasons, edits, context)
         })?;
         let is_there = |path: &RepoPath| context.sides.tree.contains_key(path) || edits.contains_key(path);
         (!(is_there(&file) && is_there(&beside))).then_some((file, beside))
     }
+}
 
-    fn fits(&self, path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
-        match (edits.get(path), context.sides.tree.get(path)) {
-            (Some(Edit::Write(planned)), _) => planned == bytes,
-            (Some(Edit::Delete), _) | (None, None) => true,
-            (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
-        }
+/// Whether a path is free for these bytes, or has them already.
+fn fits(path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
+    match (edits.get(path), context.sides.tree.get(path)) {
+        (Some(Edit::Write(planned)), _) => planned == bytes,
+        (Some(Edit::Delete), _) | (None, None) => true,
+        (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
     }
 }
 
 /// `a.yaml`, `a-1.yaml`, `a-2.yaml`, ... and, where those cannot be, a name made of the blob's id.
 fn candidates<'c>(raw: &'c RepoPath, context: Context<'c>) -> impl Iterator<Item = (RepoPath, RepoPath)> + 'c {
-    let below = raw.below(&raw_dir(&context.sides.directory)).unwrap_or(raw.file_name());
+    let of_raw = raw.below(&raw_dir(&context.sides.directory));
+    let below = of_raw.or(raw.below(&context.sides.directory)).unwrap_or(raw.file_name());
     let directory = unmanaged_dir(&context.sides.directory);
     let id = Oid::of_blob(raw.as_str().as_bytes());
     let last = format!("{}.yaml", id.as_str());
@@ -247,8 +271,8 @@ fn log_with(existing: Option<&Bytes>, leaving: &[&Judged], context: Context) -> 
 }
 
 fn log_entry(judged: &Judged, directory: &RepoPath) -> Value {
-    let documents: Vec<Value> =
-        judged.fates.iter().enumerate().map(|(index, fate)| document_entry(index, fate)).collect();
+    let documents = judged.raw.documents.iter().zip(&judged.fates);
+    let documents: Vec<Value> = documents.map(|(document, fate)| document_entry(document, fate)).collect();
     json!({
         "path": judged.raw.path.below(directory).unwrap_or(judged.raw.path.as_str()),
         "blob": judged.raw.blob.as_str(),
@@ -256,9 +280,8 @@ fn log_entry(judged: &Judged, directory: &RepoPath) -> Value {
     })
 }
 
-fn document_entry(index: usize, fate: &Fate) -> Value {
-    let mut entry = Map::new();
-    entry.insert("index".to_owned(), Value::from(index));
+fn document_entry(document: &RawDocument, fate: &Fate) -> Value {
+    let mut entry = place(document);
     entry.insert("fate".to_owned(), Value::from(fate.word()));
     let (key, code) = match fate {
         Fate::Ingested { key, effect } => (Some(key), effect_word(*effect)),

@@ -6,17 +6,18 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::archive::add_raw;
+use super::directory::tend;
 use super::keys::{Keys, Planned};
-use super::layout::{Marker, MarkerState, marker_edit, marker_path, read_marker, skeleton};
 use super::record::{overwritten, record, settle};
 use super::render::{self, Provenance};
+use super::rewrite::rewrite;
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
-use super::{FabricPlan, NetBoxWrite, PlannedChange, Verb};
+use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Verb};
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::Edit;
-use crate::domain::fate::{Effect, Fate, Reason};
+use crate::domain::fate::{DocumentId, Effect, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::kind::KindSpec;
 use crate::domain::names::Oid;
@@ -37,9 +38,13 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     }
     order_writes(&mut plan.netbox, context);
     add_raw(&mut plan, keys, context);
-    add_directory(&mut plan, context);
+    remove_copies(&mut plan, keys, context);
+    tend(&mut plan, context);
     let broken = context.sides.broken.iter();
     plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
+    let warnings = context.sides.warnings.iter();
+    plan.items
+        .extend(warnings.map(|warning| Item::Warning { about: warning.about.clone(), reason: warning.reason.clone() }));
     plan.changes.sort();
     plan.base.sort_by(|one, other| one.key.cmp(&other.key));
     plan.items.sort_by(|one, other| rank(one).cmp(&rank(other)));
@@ -139,7 +144,11 @@ fn write_from_netbox(
         Some(_) => Provenance::Kept,
         None => Provenance::Born { fabric: context.sides.fabric.clone() },
     };
-    let content = Content { want: &row.shared, existing, provenance };
+    let text = match own {
+        Some(_) => file_text(planned),
+        None => planned.renamed_from.and_then(|old| keys.get(old)).and_then(file_text),
+    };
+    let content = Content { want: &row.shared, existing, text, provenance };
     let base = content.write(plan, path, spec);
     plan.changed_by.extend(planned.sides.changed_by.iter().cloned());
     let verb = match (planned.renamed_from, own) {
@@ -160,11 +169,12 @@ fn ingest(
     context: Context,
 ) {
     let Some(spec) = context.catalogue.get(&key.kind) else { return };
-    let file = &context.sides.raw[from.file].path;
+    let raw = &context.sides.raw[from.file];
+    let DocumentId { path: file, index, item, .. } = raw.id(from.index);
     let file = file.below(&context.sides.directory).unwrap_or(file.as_str()).to_owned();
-    let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index: from.index };
+    let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index, item };
     let want = from.document.shared();
-    let base = Content { want: &want, existing: Some(from.document), provenance }.write(plan, path, spec);
+    let base = Content { want: &want, existing: Some(from.document), text: None, provenance }.write(plan, path, spec);
     remember_written(plan, key, planned, base);
 }
 
@@ -177,13 +187,22 @@ fn remember_written(plan: &mut FabricPlan, key: &Key, planned: &Planned, git: Gi
 struct Content<'c> {
     want: &'c Shared,
     existing: Option<&'c Document>,
+    /// Of the file that is replaced: its comments stay where they can.
+    text: Option<&'c Bytes>,
     provenance: Provenance,
+}
+
+fn file_text<'a>(planned: &Planned<'a>) -> Option<&'a Bytes> {
+    match &planned.sides.git {
+        GitSide::File { bytes, .. } => Some(bytes),
+        GitSide::Absent | GitSide::AsBase | GitSide::Broken { .. } | GitSide::Several { .. } => None,
+    }
 }
 
 impl Content<'_> {
     fn write(&self, plan: &mut FabricPlan, path: &RepoPath, spec: &KindSpec) -> GitBase {
         let body: Map<String, Value> = render::body(self.want, spec, self.existing, &self.provenance);
-        let bytes: Bytes = render::text(&body);
+        let bytes = self.text.and_then(|text| rewrite(text, &body)).unwrap_or_else(|| render::text(&body));
         let base = GitBase {
             path: path.clone(),
             blob: Oid::of_blob(&bytes),
@@ -208,36 +227,27 @@ fn order_writes(writes: &mut [NetBoxWrite], context: Context) {
     });
 }
 
-/// The marker, and with the first one everything that a directory begins with.
-fn add_directory(plan: &mut FabricPlan, context: Context) {
-    let sides = context.sides;
-    if sides.fabric_missing {
-        return;
-    }
-    let path = marker_path(&sides.directory);
-    let marker = Marker { fabric: sides.fabric.clone(), ledger: sides.ledger.clone() };
-    if !sides.tree.contains_key(&path) {
-        for (path, edit) in skeleton(&sides.directory, context.catalogue, &marker, &sides.tree) {
-            plan.edits.entry(path).or_insert(edit);
+/// Second files of an object that has its own, unless a person has to look at it.
+fn remove_copies(plan: &mut FabricPlan, keys: &Keys, context: Context) {
+    for (path, key) in &context.sides.copies {
+        if keys.get(key).is_some_and(|planned| planned.decision.held_for().is_none()) {
+            plan.edits.insert(path.clone(), Edit::Delete);
+            change(plan, key, Verb::RemoveCopy);
         }
-        return;
-    }
-    let Some(existing) = sides.own_files.get(&path) else { return };
-    match (read_marker(existing), marker_edit(existing, &marker)) {
-        (MarkerState::Broken(reason), _) => plan.items.push(Item::File { path: path.to_string(), reason }),
-        (MarkerState::Named(_) | MarkerState::NoLedger, Some(edit)) => _ = plan.edits.insert(path, edit),
-        (MarkerState::Named(_) | MarkerState::NoLedger, None) => {}
     }
 }
 
 /// Held and rejected first, then objects by key, documents by file and index, files by path.
-fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, usize) {
+fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, (usize, Option<usize>)) {
     match item {
-        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", 0),
-        Item::Document { path, index, fate, .. } => {
-            (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, *index)
+        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", (0, None)),
+        Item::Document { path, index, item_index, fate, .. } => {
+            (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, (*index, *item_index))
         }
-        Item::File { path, .. } => (false, 2, None, path, 0),
+        Item::File { path, .. } => (false, 2, None, path, (0, None)),
+        Item::Warning { about, reason } => {
+            (true, 3, None, about, (reason.line.unwrap_or_default().try_into().unwrap_or(usize::MAX), None))
+        }
     }
 }
 
@@ -262,6 +272,7 @@ fn count(items: &[Item]) -> Counts {
                 Fate::Pending { .. } => continue,
             },
             Item::File { .. } => &mut counts.held,
+            Item::Warning { .. } => continue,
         };
         *number += 1;
     }

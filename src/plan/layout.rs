@@ -1,15 +1,10 @@
 //! Where everything stands in a fabric's directory, and what a new one begins with.
 
-use std::collections::BTreeSet;
-
-use bytes::Bytes;
-
 pub use super::marker::{Marker, MarkerState, read_marker, render_marker};
 use super::names::{name_fault, namespace_fault};
-use super::recognise::DEFAULT_NAMESPACE;
-use crate::domain::edit::{Edit, Edits, Tree};
-use crate::domain::key::Key;
-use crate::domain::kind::{Catalogue, KindSpec};
+use crate::domain::key::{DEFAULT_NAMESPACE, Key};
+use crate::domain::kind::KindSpec;
+use crate::domain::names::FabricName;
 use crate::domain::path::{BadPath, RepoPath};
 
 /// The file of an object: `managed/<dir>/<name>.yaml`, or `<namespace>-<name>.yaml` outside the default namespace.
@@ -52,13 +47,21 @@ pub fn marker_path(directory: &RepoPath) -> RepoPath {
 
 /// The record of what was ingested.
 pub fn archive_log_path(directory: &RepoPath) -> RepoPath {
-    fixed(directory, ".hnp/archive-log.yaml")
+    fixed(directory, ARCHIVE_LOG)
 }
 
-/// Keeps raw/ in Git when it has no files.
-pub fn raw_keep_path(directory: &RepoPath) -> RepoPath {
-    fixed(directory, "raw/.gitkeep")
+/// The ending of raw files that were taken over and kept: nobody's documents any more.
+pub const ARCHIVED: &str = ".archived";
+
+/// Whether a file below raw/ is nobody's document: one that keeps a directory in Git, or an archived one.
+pub fn is_passed_over(path: &RepoPath) -> bool {
+    path.file_name() == KEEP || path.file_name().ends_with(ARCHIVED)
 }
+
+/// The name of files that keep a directory in Git.
+pub(super) const KEEP: &str = ".gitkeep";
+/// The archive log, below the directory.
+pub(super) const ARCHIVE_LOG: &str = ".hnp/archive-log.yaml";
 
 /// The files that a run must read, where they exist, for the plan: marker and archive log.
 pub fn own_paths(directory: &RepoPath) -> [RepoPath; 2] {
@@ -67,56 +70,44 @@ pub fn own_paths(directory: &RepoPath) -> [RepoPath; 2] {
 
 /// A directory so deep that one of our short names does not fit below it is refused with the settings; should one
 /// come here all the same, the directory itself stands for the path, which Git then refuses to make a file.
-fn fixed(directory: &RepoPath, rest: &str) -> RepoPath {
+pub(super) fn fixed(directory: &RepoPath, rest: &str) -> RepoPath {
     directory.join(rest).unwrap_or_else(|_| directory.clone())
 }
 
-/// What a directory without a marker is given: only files that do not exist.
-pub fn skeleton(directory: &RepoPath, catalogue: &Catalogue, marker: &Marker, tree: &Tree) -> Edits {
-    let mut wanted = vec![
-        (marker_path(directory), render_marker(marker, None)),
-        (archive_log_path(directory), Bytes::from_static(b"entries: []\n")),
-        (fixed(directory, "README.md"), Bytes::from(readme(marker))),
-        (raw_keep_path(directory), Bytes::new()),
-        (fixed(directory, "unmanaged/.gitkeep"), Bytes::new()),
-    ];
-    let directories: BTreeSet<&str> = catalogue.iter().map(|spec| spec.directory.as_str()).collect();
-    let kinds = directories.into_iter().map(|kind| fixed(directory, &format!("managed/{kind}/.gitkeep")));
-    wanted.extend(kinds.map(|path| (path, Bytes::new())));
-    wanted
-        .into_iter()
-        .filter(|(path, _)| !tree.contains_key(path))
-        .map(|(path, bytes)| (path, Edit::Write(bytes)))
-        .collect()
+/// Whether a file that is not where files belong may hold documents of ours, as they are found at first sight.
+///
+/// Hidden directories are other tools' own.
+pub fn may_hold_documents(directory: &RepoPath, path: &RepoPath) -> bool {
+    let Some(below) = path.below(directory) else { return false };
+    let first = below.split('/').next().unwrap_or_default();
+    let named_as_yaml = is_yaml(path);
+    named_as_yaml
+        && !matches!(first, "raw" | "managed" | "unmanaged")
+        && !below.split('/').any(|part| part.starts_with('.'))
 }
 
-/// The edit that makes an existing marker name this fabric and ledger; `None` when it does, or cannot be read.
-pub fn marker_edit(existing: &[u8], marker: &Marker) -> Option<Edit> {
-    match read_marker(existing) {
-        MarkerState::Named(found) if found == *marker => None,
-        MarkerState::Named(_) | MarkerState::NoLedger => Some(Edit::Write(render_marker(marker, Some(existing)))),
-        MarkerState::Broken(_) => None,
-    }
+/// Whether a file's name says that it is YAML.
+pub fn is_yaml(path: &RepoPath) -> bool {
+    let name = path.file_name().to_ascii_lowercase();
+    name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
-fn readme(marker: &Marker) -> String {
+/// What stands in the directory's own README.md.
+pub(super) fn readme(fabric: &FabricName) -> String {
     format!(
-        "# Fabric {}\n\n\
+        "# Fabric {fabric}\n\n\
          This directory and NetBox are kept equal by fgd-sync.\n\n\
          - `raw/`: drop Kubernetes documents here (.yaml or .yml, any depth, several in a file); they are taken over and leave.\n\
          - `managed/`: one object in a file. Edit it here or in NetBox. Point deployment tools at this directory.\n\
          - `unmanaged/`: documents that were not taken, each with its reasons beside it.\n\
-         - `.hnp/`: fgd-sync's own records.\n",
-        marker.fabric
+         - `.hnp/`: fgd-sync's own records.\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::edit::{Mode, TreeEntry};
-    use crate::domain::kind::Kind;
-    use crate::domain::names::{FabricName, LedgerId, Oid};
+    use crate::domain::kind::{Catalogue, Kind};
 
     fn path(text: &str) -> RepoPath {
         RepoPath::new(text).unwrap()
@@ -125,10 +116,6 @@ mod tests {
     fn of(namespace: &str, name: &str) -> Result<RepoPath, BadPath> {
         let key = Key { kind: Kind::new("VPC"), namespace: namespace.to_owned(), name: name.to_owned() };
         managed_path(&path("fabrics/lab"), Catalogue::hedgehog().get(&key.kind).unwrap(), &key)
-    }
-
-    fn marker() -> Marker {
-        Marker { fabric: FabricName::new("lab"), ledger: LedgerId::new("01L") }
     }
 
     #[test]
@@ -147,21 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn a_skeleton_writes_only_what_does_not_exist() {
-        let entry = TreeEntry { mode: Mode::File, blob: Oid::of_blob(b"x"), size: None };
-        let tree = Tree::from([(path("lab/README.md"), entry)]);
+    fn only_yaml_outside_our_own_and_hidden_directories_may_hold_documents() {
+        let may = |below: &str| may_hold_documents(&path("lab"), &path(&format!("lab/{below}")));
 
-        let edits = skeleton(&path("lab"), Catalogue::hedgehog(), &marker(), &tree);
-
-        assert!(!edits.contains_key(&path("lab/README.md")));
-        assert!(edits.contains_key(&path("lab/.hnp/manifest.yaml")));
-        assert_eq!(edits.keys().filter(|path| path.as_str().starts_with("lab/managed/")).count(), 12);
-    }
-
-    #[test]
-    fn a_marker_that_names_this_ledger_is_left_alone() {
-        assert_eq!(marker_edit(&render_marker(&marker(), None), &marker()), None);
-        assert!(marker_edit(b"{\"fabric\": \"lab\"}", &marker()).is_some());
-        assert_eq!(marker_edit(b"[", &marker()), None);
+        assert!(may("web.yaml") && may("old/vpcs/web.YML"));
+        for below in [
+            "raw/a.yaml",
+            "managed/vpcs/a.yaml",
+            "unmanaged/a.yaml",
+            ".hnp/manifest.yaml",
+            "x/.git-stuff/a.yaml",
+            "a.txt",
+        ] {
+            assert!(!may(below), "{below}");
+        }
+        assert!(!may_hold_documents(&path("lab"), &path("lab2/a.yaml")));
     }
 }

@@ -1,11 +1,13 @@
 //! Reads a file under managed/: exactly one document of ours.
 
+use super::outline::{Shape, outline};
 use super::raw::split::{line_breaks, split, without_mark};
 use super::recognise::{Recognised, recognise};
 use super::yaml;
 use crate::domain::document::Document;
 use crate::domain::fate::Reason;
 use crate::domain::kind::Catalogue;
+use crate::domain::pointer::Pointer;
 
 /// What a managed file holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +51,24 @@ pub fn read_document(catalogue: &Catalogue, bytes: &[u8]) -> ManagedFile {
     found.map_or(ManagedFile::Empty, ManagedFile::Document)
 }
 
+/// Line and column in a managed file of each pointer into its document.
+pub fn places(bytes: &[u8], pointers: &[&Pointer]) -> Vec<(u64, u64)> {
+    let mut outlines = split(bytes).into_iter().filter_map(|range| {
+        let before = line_breaks(&bytes[..range.start]);
+        let text = std::str::from_utf8(without_mark(&bytes[range])).ok()?;
+        outline(text).filter(|outline| outline.shape != Shape::Leaf).map(|outline| (before, outline))
+    });
+    let found = if pointers.is_empty() { None } else { outlines.next() };
+    let place = |pointer: &&Pointer| match &found {
+        Some((before, outline)) => {
+            let (line, column) = outline.place(pointer);
+            (before + line, column)
+        }
+        None => (1, 1),
+    };
+    pointers.iter().map(place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +91,16 @@ mod tests {
         let text = format!("# Generated 2025-01-01\n---\n{WEB}---\n# end\n");
 
         assert!(matches!(read(&text), ManagedFile::Document(document) if document.key.name == "web"));
+    }
+
+    #[test]
+    fn places_are_those_of_the_file() {
+        let text = format!("---\n# head\n---\n{WEB}spec:\n  a: 1\n");
+
+        let (a, missing) = (Pointer::default().key("spec").key("a"), Pointer::default().key("spec").key("b"));
+
+        assert_eq!(places(text.as_bytes(), &[&a, &missing]), [(8, 3), (7, 1)]);
+        assert_eq!(places(b"# nothing", &[&a]), [(1, 1)]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::directory::DirectoryWork;
 use super::{FabricPlan, Overwritten, PlannedChange, Verb};
-use crate::domain::edit::{CommitMessage, Edit, RUN_TRAILER, Signature};
+use crate::domain::edit::{CommitMessage, RUN_TRAILER, Signature};
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, RunId};
 
@@ -43,6 +44,7 @@ pub fn commit_message(run: &RunId, fabrics: &[(FabricName, &FabricPlan)], people
     let users: BTreeSet<&String> = fabrics.iter().flat_map(|(_, plan)| &plan.changed_by).collect();
     let mut text = subject(fabrics);
     text.push('\n');
+    push_adoptions(&mut text, fabrics);
     push_changes(&mut text, fabrics);
     push_overwritten(&mut text, fabrics);
     text.push('\n');
@@ -65,17 +67,37 @@ fn subject(fabrics: &[(FabricName, &FabricPlan)]) -> String {
     let mut changes = fabrics.iter().flat_map(|(_, plan)| &plan.changes);
     let count: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
     match changes.next() {
-        None if fabrics.iter().any(|(_, plan)| writes_marker(plan)) => format!("Initialize {place}"),
-        None => format!("Sort raw files of {place}"),
+        None => match fabrics.iter().map(|(_, plan)| plan.directory_work).find(|work| *work != DirectoryWork::None) {
+            Some(work) => format!("{} {place}", capital_work(work)),
+            None => format!("Sort raw files of {place}"),
+        },
         Some(only) if count == 1 => format!("{} {} in {place}", capital(only.verb), shown(&only.key)),
         Some(_) => format!("Sync {count} objects of {place}"),
     }
 }
 
-fn writes_marker(plan: &FabricPlan) -> bool {
-    plan.edits
-        .iter()
-        .any(|(path, edit)| path.as_str().ends_with(".hnp/manifest.yaml") && matches!(edit, Edit::Write(_)))
+fn capital_work(work: DirectoryWork) -> &'static str {
+    match work {
+        DirectoryWork::None | DirectoryWork::Tend => "Tend the directory of",
+        DirectoryWork::Initialize => "Initialize",
+        DirectoryWork::Adopt => "Adopt the directory of",
+    }
+}
+
+/// Says beside the objects' changes which directories became ours.
+fn push_adoptions(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
+    for (fabric, plan) in fabrics.iter().filter(|(_, plan)| !plan.changes.is_empty()) {
+        match plan.directory_work {
+            DirectoryWork::Adopt => {
+                _ = writeln!(
+                    text,
+                    "\nThe directory of {} is kept by fgd-sync from now on; what is not named here stays as it was.",
+                    one_line(fabric.as_str())
+                );
+            }
+            DirectoryWork::None | DirectoryWork::Initialize | DirectoryWork::Tend => {}
+        }
+    }
 }
 
 /// One line a change; with several fabrics each one's lines stand below its name. A single change is the subject.
@@ -136,6 +158,7 @@ fn word(verb: Verb) -> &'static str {
         Verb::Delete => "delete",
         Verb::Rename => "rename",
         Verb::Ingest => "ingest",
+        Verb::RemoveCopy => "remove copy of",
     }
 }
 
@@ -146,6 +169,7 @@ fn capital(verb: Verb) -> &'static str {
         Verb::Delete => "Delete",
         Verb::Rename => "Rename",
         Verb::Ingest => "Ingest",
+        Verb::RemoveCopy => "Remove copy of",
     }
 }
 
@@ -157,8 +181,6 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::domain::digest::Digest;
     use crate::domain::kind::Kind;
@@ -269,11 +291,25 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_of_nothing_but_the_skeleton_initializes() {
-        let mut plan = plan(&[], &[]);
-        let path = RepoPath::new("lab/.hnp/manifest.yaml").unwrap();
-        plan.edits.insert(path, Edit::Write(Bytes::new()));
+    fn a_commit_of_nothing_but_the_directory_says_what_it_does_to_it() {
+        for (work, subject) in [
+            (DirectoryWork::Initialize, "Initialize lab"),
+            (DirectoryWork::Adopt, "Adopt the directory of lab"),
+            (DirectoryWork::Tend, "Tend the directory of lab"),
+            (DirectoryWork::None, "Sort raw files of lab"),
+        ] {
+            let plan = FabricPlan { directory_work: work, ..plan(&[], &[]) };
 
-        assert_eq!(message(&plan).text, "Initialize lab\n\nFgd-Run: 01RUN\n");
+            assert_eq!(message(&plan).text, format!("{subject}\n\nFgd-Run: 01RUN\n"));
+        }
+    }
+
+    #[test]
+    fn an_adoption_with_changes_says_so_beside_them() {
+        let plan = FabricPlan { directory_work: DirectoryWork::Adopt, ..plan(&["a"], &[]) };
+
+        let text = message(&plan).text;
+
+        assert!(text.starts_with("Create VPC default/a in lab\n\nThe directory of lab is kept by fgd-sync"), "{text}");
     }
 }

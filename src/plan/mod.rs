@@ -9,6 +9,7 @@ mod archive;
 mod assemble;
 mod conflict;
 mod direction;
+pub mod directory;
 mod guard;
 mod keys;
 pub mod layout;
@@ -17,12 +18,14 @@ mod marker;
 pub mod merge;
 pub mod message;
 mod names;
+pub mod outline;
 mod overlay;
 mod paths;
 pub mod raw;
 mod recognise;
 mod record;
 pub mod render;
+pub mod rewrite;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -43,10 +46,12 @@ use crate::domain::key::Key;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, LedgerId, Oid};
 use crate::domain::path::RepoPath;
+use crate::domain::pointer::Pointer;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
+use self::directory::{DirectoryStatus, DirectoryWork};
 use self::standing::Standing;
 use self::table::Context;
 
@@ -58,6 +63,8 @@ pub struct Sides {
     pub directory: RepoPath,
     /// This ledger; goes into the marker.
     pub ledger: LedgerId,
+    /// Every kind that is kept equal.
+    pub catalogue: Catalogue,
     /// The head planned on; the source of every intent.
     pub head: Option<Oid>,
     /// Every file below the directory at the head, paths from the repository's root.
@@ -70,12 +77,18 @@ pub struct Sides {
     pub other_paths: BTreeMap<RepoPath, Key>,
     /// Managed files that are not one usable document.
     pub broken: Vec<BrokenFile>,
-    /// Every file below raw/, taken apart.
+    /// Every file below raw/, taken apart; at first sight of the directory also files elsewhere with documents of ours.
     pub raw: Vec<RawFile>,
+    /// Files found at first sight that hold the same as their key's own file; they go with the first commit.
+    pub copies: BTreeMap<RepoPath, Key>,
     /// What earlier runs decided finally of documents whose file is still in raw/.
     pub remembered: BTreeMap<DocumentId, Fate>,
+    /// What validation has against documents that are taken all the same.
+    pub warnings: Vec<Warning>,
     /// Set when NetBox does not know the fabric at all: its raw files are held.
     pub fabric_missing: bool,
+    /// The run was asked for everything: what is missing of the directory's skeleton is put back.
+    pub compared_in_full: bool,
     /// For the deletion guard.
     pub deletions: DeletionWindow,
 }
@@ -153,6 +166,13 @@ pub enum NetBoxSide {
     },
 }
 
+/// What validation has against a document, and where it stands: a file's path, or an object of NetBox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    pub about: String,
+    pub reason: Reason,
+}
+
 /// A file under managed/ that is not one document of a known kind with a usable name.
 #[derive(Debug, Clone)]
 pub struct BrokenFile {
@@ -166,14 +186,35 @@ pub struct RawFile {
     pub path: RepoPath,
     pub blob: Oid,
     pub bytes: Bytes,
-    /// Every document between separators, in order; index = place in this list.
+    /// Every document between separators, in order, and in place of a `kind: List` its items.
     pub documents: Vec<RawDocument>,
 }
 
-/// One document of a raw file, read or not.
+impl RawFile {
+    /// The identity of the document at a place of `documents`.
+    pub fn id(&self, place: usize) -> DocumentId {
+        let (index, item) = self.documents.get(place).map_or((place, None), |found| (found.index, found.item));
+        DocumentId { path: self.path.clone(), blob: self.blob.clone(), index, item }
+    }
+
+    /// Line and column in the file (1-based) of each pointer into the document at a place of `documents`.
+    pub fn places(&self, place: usize, pointers: &[&Pointer]) -> Vec<(u64, u64)> {
+        match self.documents.get(place) {
+            Some(document) if !pointers.is_empty() => raw::places(&self.bytes, document, pointers),
+            Some(_) | None => Vec::new(),
+        }
+    }
+}
+
+/// One document of a raw file, or one item of a `kind: List` in it, read or not.
 #[derive(Debug, Clone)]
 pub struct RawDocument {
-    /// Byte range in the file, separator included; the ranges of a file's documents cover it without gaps.
+    /// Among all documents of the file, 0-based; the items of one list share it.
+    pub index: usize,
+    /// Of a `kind: List`, which item (0-based).
+    pub item: Option<usize>,
+    /// Byte range in the file, separator included; the ranges of a file's documents cover it without gaps, and the
+    /// items of one list share the list's.
     pub bytes: std::ops::Range<usize>,
     /// 1-based line of its first content.
     pub line: u64,
@@ -224,6 +265,10 @@ pub struct FabricPlan {
     pub changed_by: BTreeSet<String>,
     /// Deletions that the guard holds; a person confirms exactly these.
     pub guarded: BTreeSet<Key>,
+    /// Where the directory itself stands once the edits are made.
+    pub directory: DirectoryStatus,
+    /// What the edits do to the directory itself.
+    pub directory_work: DirectoryWork,
     /// Writes of `netbox` whose content is more than Git's: what Git's part of them is.
     pub merged: BTreeMap<Key, MergedFrom>,
     /// Contents that nobody agreed to lose and that this plan overwrites because a policy or a person said so.
@@ -261,6 +306,8 @@ pub enum Verb {
     /// The file of a key that is now another name's: written there, deleted here.
     Rename,
     Ingest,
+    /// A second file that held the same goes.
+    RemoveCopy,
 }
 
 /// One write to NetBox, with what it was planned against.
@@ -277,7 +324,7 @@ pub enum NetBoxWrite {
 /// With NetBox writes in it the plan is not the last: apply them, put their answers into the sides (a row as read back,
 /// `refusal`, `unanswered`), keep the items of their keys, and plan again.
 pub fn plan_fabric(sides: &Sides, policy: &Policy) -> FabricPlan {
-    let context = Context { sides, policy, catalogue: Catalogue::hedgehog() };
+    let context = Context { sides, policy, catalogue: &sides.catalogue };
     let mut keys = keys::decide_keys(context);
     paths::link_renames(&mut keys);
     let guarded = guard::hold_guarded(&mut keys, context);

@@ -16,7 +16,7 @@ use super::table::{
 use super::{RawContent, RawFile, Sides};
 use crate::domain::conflict::Choice;
 use crate::domain::digest::Digest;
-use crate::domain::fate::{DocumentId, Effect, Fate, Reason};
+use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::path::RepoPath;
 use crate::domain::policy::{Direction, OnConflict, OnDrift};
@@ -68,8 +68,7 @@ pub(super) fn wanted_documents(context: Context<'_>) -> BTreeMap<&Key, Vec<Docum
 
 /// The final fate that an earlier run gave to a document whose file is still in raw/.
 pub(super) fn remembered<'a>(sides: &'a Sides, raw: &RawFile, index: usize) -> Option<&'a Fate> {
-    let id = DocumentId { path: raw.path.clone(), blob: raw.blob.clone(), index };
-    sides.remembered.get(&id).filter(|fate| fate.is_final())
+    sides.remembered.get(&raw.id(index)).filter(|fate| fate.is_final())
 }
 
 /// Decides a key that has raw documents; `documents` is not empty.

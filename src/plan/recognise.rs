@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::names::{name_fault, namespace_fault};
 use crate::domain::document::Document;
 use crate::domain::fate::Reason;
-use crate::domain::key::Key;
+use crate::domain::key::{DEFAULT_NAMESPACE, Key};
 use crate::domain::kind::{Catalogue, KindSpec};
 
 /// What a value is; reasons carry no place.
@@ -69,11 +69,11 @@ fn usable_key(spec: &KindSpec, body: &Map<String, Value>) -> Result<Key, Reason>
     for (part, code) in [("labels", "bad_labels"), ("annotations", "bad_annotations")] {
         require_texts(part, metadata.get(part)).map_err(|why| Reason::new(code, why))?;
     }
+    if let Some(why) = spec.mapping().and_then(|mapping| mapping.misfit(&namespace, metadata, body.get("spec"))) {
+        return Err(Reason::new("not_kept", why));
+    }
     Ok(Key { kind: spec.kind.clone(), namespace, name })
 }
-
-/// The namespace of documents that name none.
-pub const DEFAULT_NAMESPACE: &str = "default";
 
 fn require_texts(part: &str, value: Option<&Value>) -> Result<(), String> {
     let map = match value {

@@ -10,6 +10,7 @@ use crate::domain::conflict::{
     BaseVersion, Conflict, Content, Documents, GitVersion, LostEdit, MAX_PATHS, NetBoxVersion,
 };
 use crate::domain::document::Shared;
+use crate::domain::fate::DocumentId;
 use crate::domain::key::Key;
 
 /// The record of a contradiction, with the documents apart.
@@ -49,11 +50,12 @@ fn git_side(standing: &Standing, clash: &Clash, context: Context) -> (Option<Git
     let head = context.sides.head.clone();
     match (&clash.raw, &standing.git) {
         (Some(from), _) => {
-            let file = &context.sides.raw[from.file];
+            let DocumentId { path, blob, index, item } = context.sides.raw[from.file].id(from.index);
             let version = GitVersion {
-                path: file.path.clone(),
-                blob: file.blob.clone(),
-                index: Some(from.index),
+                path,
+                blob,
+                index: Some(index),
+                item_index: item,
                 head,
                 digest: from.document.shared().digest(),
             };
@@ -64,6 +66,7 @@ fn git_side(standing: &Standing, clash: &Clash, context: Context) -> (Option<Git
                 path: git.path.clone(),
                 blob: git.blob.clone(),
                 index: None,
+                item_index: None,
                 head,
                 digest: git.shared.clone(),
             };

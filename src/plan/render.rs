@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::recognise::DEFAULT_NAMESPACE;
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, OWN_PREFIX, Shared};
+use crate::domain::key::DEFAULT_NAMESPACE;
 use crate::domain::kind::KindSpec;
 use crate::domain::names::FabricName;
 
@@ -18,8 +18,9 @@ pub enum Provenance {
     Kept,
     /// The object was born in NetBox.
     Born { fabric: FabricName },
-    /// The document was dropped into raw/: file below the fabric's directory, and index among all its documents.
-    Ingested { fabric: FabricName, file: String, index: usize },
+    /// The document was dropped into raw/: file below the fabric's directory, index among all its documents, and of a
+    /// `kind: List` which item.
+    Ingested { fabric: FabricName, file: String, index: usize, item: Option<usize> },
 }
 
 /// Annotations of the service before us that changed with every save.
@@ -119,6 +120,9 @@ fn annotations(want: &Shared, was: Option<&Value>, provenance: &Provenance) -> M
     let ours = was.and_then(Value::as_object).into_iter().flatten();
     let kept = ours.filter(|(name, _)| name.strip_prefix(OWN_PREFIX).is_some_and(|own| !DROPPED.contains(&own)));
     annotations.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+    if !matches!(provenance, Provenance::Kept) {
+        annotations.shift_remove(&format!("{OWN_PREFIX}original-item-index"));
+    }
     let mut own = |name: &str, value: String| {
         annotations.insert(format!("{OWN_PREFIX}{name}"), Value::String(value));
     };
@@ -128,11 +132,14 @@ fn annotations(want: &Shared, was: Option<&Value>, provenance: &Provenance) -> M
             own("managed-by", "fgd-sync".to_owned());
             own("fabric", fabric.to_string());
         }
-        Provenance::Ingested { fabric, file, index } => {
+        Provenance::Ingested { fabric, file, index, item } => {
             own("managed-by", "fgd-sync".to_owned());
             own("fabric", fabric.to_string());
             own("original-file", file.clone());
             own("original-document-index", index.to_string());
+            if let Some(item) = item {
+                own("original-item-index", item.to_string());
+            }
         }
     }
     annotations
@@ -261,8 +268,12 @@ mod tests {
     fn an_ingested_document_keeps_its_own_form_and_says_where_it_came_from() {
         let raw =
             document("kind: VPC\napiVersion: vpc.githedgehog.com/v1\nmetadata: {name: web}\nspec: {b: 1, a: 2}\n");
-        let provenance =
-            Provenance::Ingested { fabric: FabricName::new("lab"), file: "raw/a.yaml".to_owned(), index: 3 };
+        let provenance = Provenance::Ingested {
+            fabric: FabricName::new("lab"),
+            file: "raw/a.yaml".to_owned(),
+            index: 3,
+            item: None,
+        };
 
         let text = rendered(&raw.shared(), Some(&raw), &provenance);
 

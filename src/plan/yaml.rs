@@ -339,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_is_the_same_number_whether_it_comes_as_yaml_or_as_json() {
+        for text in ["5.165330721958745e-197", "0.1", "1.0464212679639186e-26", "9007199254740993.5"] {
+            let json: Value = serde_json::from_str(text).unwrap();
+
+            assert_eq!(read(text.as_bytes()).unwrap(), json);
+        }
+    }
+
+    #[test]
     fn an_integer_beyond_64_bits_is_refused_with_its_place() {
         let fault = read(b"a: 1\nb: 18446744073709551616\n").unwrap_err();
 

@@ -9,7 +9,6 @@ use crate::domain::digest::Digest;
 use crate::domain::document::{Shared, without_ours};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
-use crate::domain::kind::Catalogue;
 use crate::domain::lease::LeaseProof;
 use crate::domain::policy::Fabric;
 use crate::domain::report::Outcome;
@@ -153,7 +152,10 @@ impl Answered<'_> {
         match answer {
             Written::Done(row) => self.done(write, intent, row),
             Written::LostEdit { object, by, before } => {
-                let lost = lost_edit(&key, object.id, by, &before);
+                let was = content_before(&key, &before);
+                let spec = self.applied.gathered.sides.catalogue.get(&key.kind);
+                let document = was.document(&spec.map(|spec| spec.api_version()).unwrap_or_default());
+                let lost = LostEdit { id: object.id, by, digest: was.digest(), content: Content::of(&document) };
                 self.advance.lost.insert(key.clone(), Some(lost.clone()));
                 if let Some(side) = self.side(&key) {
                     side.lost = Some(lost);
@@ -218,16 +220,14 @@ impl Answered<'_> {
 }
 
 /// What a user had written, from NetBox's record of what our write found there.
-fn lost_edit(key: &Key, id: u64, by: Option<String>, before: &Value) -> LostEdit {
+fn content_before(key: &Key, before: &Value) -> Shared {
     let map = |field: &str| before.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
-    let was = Shared {
+    Shared {
         key: key.clone(),
         labels: map("labels"),
         annotations: without_ours(map("annotations")),
         spec: before.get("spec").cloned().unwrap_or(Value::Null),
-    };
-    let api_version = Catalogue::hedgehog().get(&key.kind).map(|spec| spec.api_version()).unwrap_or_default();
-    LostEdit { id, by, digest: was.digest(), content: Content::of(&was.document(&api_version)) }
+    }
 }
 
 fn request(write: &NetBoxWrite) -> Request {

@@ -152,7 +152,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .iter()
         .filter_map(|item| match item {
             Item::Object { key, outcome: Outcome::Held { reason } } => Some((key.clone(), reason.clone())),
-            Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+            Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
     let keys = &gathered.sides.keys;
@@ -171,7 +171,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .iter()
         .filter_map(|item| match item {
             Item::Object { key, outcome: Outcome::GitDeleted } => Some(key.clone()),
-            Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+            Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
     // Guarded keys that this run did not look at stay guarded.

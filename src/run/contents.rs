@@ -14,11 +14,13 @@ use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::{Ancestor, GitSide, KeySides, NetBoxSide, ancestor_blob};
 use crate::repo::{self, Repository};
 
+use super::gather::Of;
+
 /// Downloads the files that base knows but whose content the plan needs: their row changed, went or was renamed, they
 /// are to be written anew, or a person has decided about them.
 pub async fn load_files(
     repository: &dyn Repository,
-    direction: Direction,
+    of: Of<'_>,
     memory: &FabricMemory,
     keys: &mut BTreeMap<Key, KeySides>,
 ) -> Result<(), repo::Error> {
@@ -34,7 +36,8 @@ pub async fn load_files(
         .filter(|(_, sides)| matches!(sides.git, GitSide::AsBase))
         // Where Git leads, a row that went may come back from its file.
         .filter(|(key, sides)| {
-            let went = direction == Direction::GitToNetbox && matches!(sides.netbox, NetBoxSide::Absent);
+            let went =
+                of.fabric.policy.direction == Direction::GitToNetbox && matches!(sides.netbox, NetBoxSide::Absent);
             went || needs_file(key, sides, memory, &renamed)
         })
         .filter_map(|(key, _)| Some((key.clone(), memory.base.get(key)?.git.as_ref()?.blob.clone())))
@@ -47,7 +50,7 @@ pub async fn load_files(
             continue;
         };
         // Base was written from a readable file, so a blob that cannot be read is left `AsBase`: nothing depends on it.
-        if let ManagedFile::Document(document) = read_document(Catalogue::hedgehog(), bytes) {
+        if let ManagedFile::Document(document) = read_document(of.catalogue, bytes) {
             sides.git = GitSide::File { path, blob, document: Box::new(document), bytes: bytes.clone() };
         }
     }
@@ -68,6 +71,7 @@ fn needs_file(key: &Key, sides: &KeySides, memory: &FabricMemory, renamed: &BTre
 /// Reads what both sides last agreed on, for every key that both have changed: usually one request for all.
 pub async fn load_ancestors(
     repository: &dyn Repository,
+    catalogue: &Catalogue,
     keys: &mut BTreeMap<Key, KeySides>,
 ) -> Result<(), repo::Error> {
     let wanted: BTreeMap<Key, Oid> =
@@ -75,7 +79,7 @@ pub async fn load_ancestors(
     let contents = read_those_there(repository, wanted.values().cloned().collect()).await?;
     for (key, blob) in wanted {
         let Some(sides) = keys.get_mut(&key) else { continue };
-        sides.ancestor = match contents.get(&blob).map(|bytes| read_document(Catalogue::hedgehog(), bytes)) {
+        sides.ancestor = match contents.get(&blob).map(|bytes| read_document(catalogue, bytes)) {
             Some(ManagedFile::Document(document)) => Ancestor::Document(Box::new(document)),
             Some(ManagedFile::Broken(reason)) => Ancestor::Gone(reason),
             Some(ManagedFile::Empty) | None => {

@@ -1,24 +1,35 @@
 //! The three sides of every key in scope, read for one run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::change::Change;
 use crate::domain::key::{Key, ObjectId};
+use crate::domain::kind::Catalogue;
 use crate::domain::names::Oid;
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{FabricMemory, Part};
 use crate::netbox::Client;
 use crate::plan::layout::{MarkerState, read_marker};
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
+use crate::validate::Crds;
 
 use super::failure::{Failure, error};
 use super::netbox_side::{Dirty, Scope, dirty_rows};
+use super::validation::hold_to_rules;
 use super::{Runner, contents, git_side, netbox_side};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
 pub struct Gathered {
     pub sides: Sides,
     pub memory: FabricMemory,
+}
+
+/// Whose side is read, and which kinds it may have.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    pub fabric: &'a Fabric,
+    pub catalogue: &'a Catalogue,
 }
 
 /// Reads base, Git and NetBox for everything that the part's changes, the head and the raw area put into scope.
@@ -28,7 +39,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 
-    let git = git_side::read(repository.as_ref(), fabric, head, &memory).await?;
+    let git = git_side::read(repository.as_ref(), Of { fabric, catalogue: &runner.catalogue }, head, &memory).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
     let fabric_missing = fabric_missing(runner, fabric, client).await?;
@@ -40,21 +51,23 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, fabric, &memory, &scope).await?;
+    let rows = netbox_side::read(client, Of { fabric, catalogue: &runner.catalogue }, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    contents::load_files(repository.as_ref(), fabric.policy.direction, &memory, &mut keys).await?;
-    contents::load_ancestors(repository.as_ref(), &mut keys).await?;
+    let from = Of { fabric, catalogue: &runner.catalogue };
+    contents::load_files(repository.as_ref(), from, &memory, &mut keys).await?;
+    contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
     let other_paths = memory
         .base
         .iter()
         .filter(|(key, _)| !keys.contains_key(key))
         .filter_map(|(key, base)| Some((base.git.as_ref()?.path.clone(), key.clone())))
         .collect();
-    let sides = Sides {
+    let mut sides = Sides {
         fabric: fabric.name.clone(),
         directory: fabric.directory.clone(),
         ledger: runner.ledger.id().clone(),
+        catalogue: runner.catalogue.clone(),
         head: head.cloned(),
         tree: git.tree,
         own_files: git.own_files,
@@ -62,14 +75,20 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         other_paths,
         broken: git.broken,
         raw: git.raw,
+        copies: git.copies,
         remembered: memory.remembered.clone(),
+        warnings: Vec::new(),
         fabric_missing,
+        compared_in_full: asked,
         deletions: DeletionWindow {
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
             confirmed: memory.confirmed.clone(),
         },
     };
+    let none = Crds::default();
+    let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
+    hold_to_rules(&mut sides, crds, &fabric.policy);
     Ok(Gathered { sides, memory })
 }
 

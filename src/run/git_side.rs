@@ -7,15 +7,17 @@ use bytes::Bytes;
 use crate::domain::edit::{Mode, Tree, TreeEntry};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
-use crate::domain::kind::Catalogue;
 use crate::domain::names::Oid;
 use crate::domain::path::RepoPath;
 use crate::domain::policy::Fabric;
 use crate::domain::row::GitBase;
 use crate::ledger::types::FabricMemory;
+use crate::plan::directory::is_onboarding;
 use crate::plan::managed::{ManagedFile, read_document};
-use crate::plan::{BrokenFile, GitSide, RawContent, RawDocument, RawFile, layout, raw};
+use crate::plan::{BrokenFile, GitSide, RawContent, RawFile, layout, raw};
 use crate::repo::{self, Repository};
+
+use super::gather::Of;
 
 /// What Git holds of a fabric.
 pub struct GitSides {
@@ -25,34 +27,60 @@ pub struct GitSides {
     pub keys: BTreeMap<Key, GitSide>,
     pub broken: Vec<BrokenFile>,
     pub raw: Vec<RawFile>,
+    /// Files that hold the same as their key's own; only while the directory is onboarded.
+    pub copies: BTreeMap<RepoPath, Key>,
 }
 
 /// Reads the directory at `head`: one tree, then only the blobs that base does not know.
 pub async fn read(
     repository: &dyn Repository,
-    fabric: &Fabric,
+    of: Of<'_>,
     head: Option<&Oid>,
     memory: &FabricMemory,
 ) -> Result<GitSides, repo::Error> {
+    let Of { fabric, catalogue } = of;
     let tree = match head {
         Some(head) => repository.tree(head, &fabric.directory).await?,
         None => Tree::new(),
     };
-    let sorted = Sorted::of(&tree, fabric, memory);
+    let own = layout::own_paths(&fabric.directory);
+    let own: BTreeMap<RepoPath, Oid> =
+        own.into_iter().filter_map(|path| Some((path.clone(), tree.get(&path)?.blob.clone()))).collect();
+    let contents = repository.read(&own.values().cloned().collect::<Vec<_>>()).await?;
+    let own_files: BTreeMap<RepoPath, Bytes> =
+        own.into_iter().filter_map(|(path, blob)| Some((path, contents.get(&blob)?.clone()))).collect();
+    let marker = own_files.get(&layout::marker_path(&fabric.directory)).map(|bytes| bytes.as_ref());
+
+    let sorted = Sorted::of(&tree, fabric, memory, is_onboarding(marker));
     let blobs: BTreeSet<Oid> = sorted.blobs();
     let contents = repository.read(&blobs.into_iter().collect::<Vec<_>>()).await?;
-
-    let own_files =
-        sorted.own.iter().filter_map(|(path, blob)| Some((path.clone(), contents.get(blob)?.clone()))).collect();
-    let raw = sorted.raw.iter().filter_map(|(path, entry)| raw_file(path, entry, &contents)).collect();
-    let (keys, broken) = sorted.managed_keys(&contents);
-    Ok(GitSides { own_files, keys, broken, raw, tree: tree.clone() })
+    let raw_file = |(path, entry): &(&RepoPath, &TreeEntry)| {
+        raw::of_entry(catalogue, path, entry, contents.get(&entry.blob).cloned())
+    };
+    let mut raw: Vec<RawFile> = sorted.raw.iter().filter_map(raw_file).collect();
+    // What holds nothing of ours is none of our business outside raw/.
+    let ours = |file: &RawFile| file.documents.iter().any(|found| matches!(found.content, RawContent::Document(_)));
+    raw.extend(sorted.strewn.iter().filter_map(raw_file).filter(ours));
+    let Keys { keys, broken, copies } = sorted.managed_keys(&contents, of);
+    Ok(GitSides { own_files, keys, broken, raw, copies, tree: tree.clone() })
 }
+
+/// The keys that managed files name, and the files that do not name one.
+struct Keys {
+    keys: BTreeMap<Key, GitSide>,
+    broken: Vec<BrokenFile>,
+    copies: BTreeMap<RepoPath, Key>,
+}
+
+/// The most files that are looked through when a directory is first seen.
+const MAX_STREWN: usize = 10_000;
 
 /// The tree's files by what they are to us.
 struct Sorted<'a> {
-    own: Vec<(RepoPath, Oid)>,
     raw: Vec<(&'a RepoPath, &'a TreeEntry)>,
+    /// Files outside raw/ and managed/ that may hold documents; only while the directory is onboarded.
+    strewn: Vec<(&'a RepoPath, &'a TreeEntry)>,
+    onboarding: bool,
     /// Managed files that base does not know with this content.
     changed: Vec<(&'a RepoPath, &'a Oid)>,
     /// Keys whose file is as base has it.
@@ -65,36 +93,47 @@ struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    fn of(tree: &'a Tree, fabric: &Fabric, memory: &'a FabricMemory) -> Self {
+    fn of(tree: &'a Tree, fabric: &Fabric, memory: &'a FabricMemory, onboarding: bool) -> Self {
         let known: BTreeMap<_, _> =
             memory.base.iter().filter_map(|(key, base)| base.git.as_ref().map(|git| (&git.path, (key, git)))).collect();
         let gone = known.iter().filter(|(path, _)| !tree.contains_key(**path)).map(|(_, (key, _))| *key).collect();
         let mut sorted = Self {
-            own: Vec::new(),
             raw: Vec::new(),
+            strewn: Vec::new(),
+            onboarding,
             changed: Vec::new(),
             unchanged: BTreeMap::new(),
             gone,
             known,
             broken: Vec::new(),
         };
-        for own in [layout::marker_path(&fabric.directory), layout::archive_log_path(&fabric.directory)] {
-            if let Some(entry) = tree.get(&own) {
-                sorted.own.push((own, entry.blob.clone()));
-            }
-        }
         let (raw, managed) = (layout::raw_dir(&fabric.directory), layout::managed_dir(&fabric.directory));
         for (path, entry) in tree {
-            if path.file_name() == ".gitkeep" {
+            if layout::is_passed_over(path) {
                 continue;
             }
             if path.is_within(&raw) {
                 sorted.raw.push((path, entry));
-            } else if path.is_within(&managed) && is_yaml(path) {
+            } else if path.is_within(&managed) && layout::is_yaml(path) {
                 sorted.managed(path, entry);
+            } else if onboarding && is_file(entry) && layout::may_hold_documents(&fabric.directory, path) {
+                sorted.strewn.push((path, entry));
             }
         }
+        sorted.bound_strewn(&fabric.directory);
         sorted
+    }
+
+    fn bound_strewn(&mut self, directory: &RepoPath) {
+        let count = self.strewn.len();
+        if count > MAX_STREWN {
+            let why = format!(
+                "it has {count} YAML files that may hold documents; more than {MAX_STREWN} are not looked through: move those \
+                 of the fabric to raw/"
+            );
+            self.broken.push(BrokenFile { path: directory.clone(), reason: Reason::new("too_many_files", why) });
+            self.strewn.clear();
+        }
     }
 
     fn managed(&mut self, path: &'a RepoPath, entry: &'a TreeEntry) {
@@ -112,22 +151,23 @@ impl<'a> Sorted<'a> {
     }
 
     fn blobs(&self) -> BTreeSet<Oid> {
-        let own = self.own.iter().map(|(_, blob)| blob.clone());
         let changed = self.changed.iter().map(|(_, blob)| (*blob).clone());
         let raw =
             self.raw.iter().filter(|(_, entry)| entry.mode != Mode::Submodule).map(|(_, entry)| entry.blob.clone());
-        own.chain(changed).chain(raw).collect()
+        let strewn = self.strewn.iter().map(|(_, entry)| entry.blob.clone());
+        changed.chain(raw).chain(strewn).collect()
     }
 
-    fn managed_keys(self, contents: &BTreeMap<Oid, Bytes>) -> (BTreeMap<Key, GitSide>, Vec<BrokenFile>) {
+    fn managed_keys(self, contents: &BTreeMap<Oid, Bytes>, of: Of) -> Keys {
         let mut broken = self.broken;
+        let mut copies = BTreeMap::new();
         let mut keys: BTreeMap<Key, GitSide> = self.gone.iter().map(|key| ((*key).clone(), GitSide::Absent)).collect();
         keys.extend(self.unchanged.keys().map(|key| ((*key).clone(), GitSide::AsBase)));
         for (path, blob) in self.changed {
             let Some(bytes) = contents.get(blob) else { continue };
             // A file whose content became another key's leaves its old key without one.
             let before = self.known.get(path).map(|(key, _)| (*key).clone());
-            let reason = match read_document(Catalogue::hedgehog(), bytes) {
+            let reason = match read_document(of.catalogue, bytes) {
                 ManagedFile::Document(document) => {
                     if let Some(before) = before.filter(|before| *before != document.key) {
                         keys.entry(before).or_insert(GitSide::Absent);
@@ -140,7 +180,15 @@ impl<'a> Sorted<'a> {
                         document: Box::new(document.clone()),
                     };
                     let found = keys.remove(&document.key);
-                    keys.insert(document.key, one_of(found, other, side, path));
+                    let side = match found {
+                        Some(found) if self.onboarding && hold_the_same(&found, &side) => {
+                            let (side, copy) = own_file(found, side, of);
+                            copies.extend(copy.map(|path| (path, document.key.clone())));
+                            side
+                        }
+                        found => one_of(found, other, side, path),
+                    };
+                    keys.insert(document.key, side);
                     continue;
                 }
                 ManagedFile::Broken(reason) => reason,
@@ -153,7 +201,41 @@ impl<'a> Sorted<'a> {
                 None => broken.push(BrokenFile { path: path.clone(), reason }),
             }
         }
-        (keys, broken)
+        Keys { keys, broken, copies }
+    }
+}
+
+/// Whether two files hold the same object alike, apart from what only Git knows of it.
+fn hold_the_same(one: &GitSide, other: &GitSide) -> bool {
+    match (one, other) {
+        (GitSide::File { document: one, .. }, GitSide::File { document: other, .. }) => {
+            one.shared().digest() == other.shared().digest()
+        }
+        _ => false,
+    }
+}
+
+/// Of two files the one that stands where the object's file belongs, else the first; and the path of the other.
+fn own_file(one: GitSide, other: GitSide, of: Of) -> (GitSide, Option<RepoPath>) {
+    let path_of = |side: &GitSide| match side {
+        GitSide::File { path, document, .. } => Some((path.clone(), document.key.clone())),
+        GitSide::Absent | GitSide::AsBase | GitSide::Broken { .. } | GitSide::Several { .. } => None,
+    };
+    let belongs = |side: &GitSide| {
+        path_of(side).is_some_and(|(path, key)| {
+            let spec = of.catalogue.get(&key.kind);
+            spec.and_then(|spec| layout::managed_path(&of.fabric.directory, spec, &key).ok()) == Some(path)
+        })
+    };
+    let (own, copy) = if belongs(&other) { (other, one) } else { (one, other) };
+    let copy = path_of(&copy).map(|(path, _)| path);
+    (own, copy)
+}
+
+fn is_file(entry: &TreeEntry) -> bool {
+    match entry.mode {
+        Mode::File | Mode::Executable => true,
+        Mode::Symlink | Mode::Submodule => false,
     }
 }
 
@@ -170,30 +252,4 @@ fn one_of(found: Option<GitSide>, unchanged: Option<RepoPath>, side: GitSide, pa
         }
         (Some(GitSide::AsBase), other) => GitSide::Several { paths: other.into_iter().chain([path.clone()]).collect() },
     }
-}
-
-fn raw_file(path: &RepoPath, entry: &TreeEntry, contents: &BTreeMap<Oid, Bytes>) -> Option<RawFile> {
-    let link = match entry.mode {
-        Mode::File | Mode::Executable => None,
-        Mode::Symlink => Some("a symbolic link"),
-        Mode::Submodule => Some("a submodule"),
-    };
-    match link {
-        None => {
-            let bytes = contents.get(&entry.blob)?.clone();
-            Some(raw::take_apart(Catalogue::hedgehog(), path, &entry.blob, bytes))
-        }
-        Some(what) => {
-            let bytes = contents.get(&entry.blob).cloned().unwrap_or_default();
-            let reason = Reason::new("not_a_file", format!("it is {what}; put the file itself in its place"));
-            let content = RawContent::Held(reason);
-            let documents = vec![RawDocument { bytes: 0..bytes.len(), line: 1, content }];
-            Some(RawFile { path: path.clone(), blob: entry.blob.clone(), bytes, documents })
-        }
-    }
-}
-
-fn is_yaml(path: &RepoPath) -> bool {
-    let name = path.file_name();
-    name.ends_with(".yaml") || name.ends_with(".yml")
 }

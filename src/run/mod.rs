@@ -10,6 +10,7 @@ mod git_side;
 mod netbox_side;
 mod report;
 mod shown;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::domain::change::Change;
+use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
 use crate::domain::policy::{Delivery, Fabric};
 use crate::ledger::Ledger;
@@ -24,6 +26,7 @@ use crate::ledger::types::{Accept, Claim, Origin, Settlement};
 use crate::netbox;
 use crate::plan::message::People;
 use crate::repo::Repository;
+use crate::validate::Crds;
 
 pub use failure::Failure;
 
@@ -33,6 +36,10 @@ pub struct Runner {
     pub repositories: BTreeMap<RepoName, Site>,
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
+    /// Every kind that is kept equal.
+    pub catalogue: Catalogue,
+    /// What documents of a fabric are held to, where its settings name CRDs.
+    pub crds: BTreeMap<FabricName, Arc<Crds>>,
     /// How commits name NetBox users and the service.
     pub people: People,
 }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::{Change, ObjectEvent};
 use crate::domain::fate::Reason;
 use crate::domain::key::{Key, ObjectId};
-use crate::domain::kind::{Catalogue, Kind};
+use crate::domain::kind::Kind;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
 use crate::ledger::types::FabricMemory;
 use crate::netbox::{Client, Error, Found};
 use crate::plan::NetBoxSide;
+
+use super::gather::Of;
 
 /// Above this many rows of one kind a paged listing is cheaper than single reads.
 const MAX_SINGLE_READS: usize = 10;
@@ -50,7 +52,7 @@ pub struct Scope<'a> {
 /// Reads every row in scope, and decides for each key without a row whether its absence is proven.
 pub async fn read(
     client: &Client,
-    fabric: &Fabric,
+    Of { fabric, catalogue }: Of<'_>,
     memory: &FabricMemory,
     scope: &Scope<'_>,
 ) -> Result<BTreeMap<Key, NetBoxSide>, Error> {
@@ -60,7 +62,7 @@ pub async fn read(
         .filter_map(|(key, base)| Some((ObjectId { kind: key.kind.clone(), id: base.netbox.as_ref()?.id }, key)))
         .collect();
     let mut reader = Reader { client, fabric: &fabric.name, memory, ids, rows: Rows::default() };
-    for spec in Catalogue::hedgehog().iter() {
+    for spec in catalogue.iter() {
         reader.read_kind(&spec.kind, scope).await?;
     }
     let keys = reader.keys_in_scope(scope);

@@ -80,7 +80,7 @@ pub fn needs_a_person(report: &FabricReport, part: &Part, memory: &FabricMemory)
             let known = memory.held.get(key).is_some_and(|before| before.code == reason.code);
             !known || names(part, memory, key)
         }
-        Item::Object { .. } | Item::Document { .. } | Item::File { .. } => false,
+        Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => false,
     })
 }
 
@@ -126,6 +126,7 @@ fn counts(items: &[Item]) -> Counts {
                 Fate::Held { .. } | Fate::Pending { .. } => &mut counts.held,
             },
             Item::File { .. } => &mut counts.held,
+            Item::Warning { .. } => continue,
         };
         *counter += 1;
     }

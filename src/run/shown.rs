@@ -80,12 +80,14 @@ fn summary(report: &FabricReport) -> (StatusState, String) {
     (state, if words.is_empty() { "nothing to do".to_owned() } else { words.join(", ") })
 }
 
-/// Documents that were refused: `path#index`, line and reason.
+/// Documents that were refused: `path#index` (of a list `path#index/item`), line and reason.
 fn refused(report: &FabricReport) -> impl Iterator<Item = (String, u64, &Reason)> {
     report.items.iter().filter_map(|item| match item {
-        Item::Document { path, index, line, fate: Fate::Rejected { reason, .. } | Fate::Held { reason, .. } } => {
-            Some((format!("{path}#{index}"), *line, reason))
+        Item::Document { path, index, item_index, line, fate } => {
+            let (Fate::Rejected { reason, .. } | Fate::Held { reason, .. }) = fate else { return None };
+            let item = item_index.map(|item| format!("/{item}")).unwrap_or_default();
+            Some((format!("{path}#{index}{item}"), *line, reason))
         }
-        Item::Document { .. } | Item::Object { .. } | Item::File { .. } => None,
+        Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
     })
 }

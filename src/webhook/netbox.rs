@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::change::ObjectEvent;
 use crate::domain::key::ObjectId;
+use crate::domain::kind::{Catalogue, KindSpec};
 use crate::domain::names::{FabricName, NetBoxName};
 
 use super::{Loose, NotADelivery};
@@ -49,7 +50,8 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectChange {
     pub object: ObjectId,
-    pub model: Model,
+    /// `None` for a kind that every NetBox holds alike.
+    pub model: Option<Model>,
     pub event: ObjectEvent,
     /// Every fabric that it belongs or belonged to: two for a move, none when it has none.
     pub fabrics: BTreeSet<FabricRef>,
@@ -85,10 +87,12 @@ pub enum FabricRef {
     /// The plugin's primary key.
     Id(u64),
     Name(FabricName),
+    /// The delivery does not say: it may be any of the NetBox's.
+    Any,
 }
 
-/// Reads a delivery of this NetBox. The signature must have been checked.
-pub fn parse(netbox: &NetBoxName, body: &[u8]) -> Result<NetBoxDelivery, NotADelivery> {
+/// Reads a delivery of this NetBox about one of these kinds. The signature must have been checked.
+pub fn parse(catalogue: &Catalogue, netbox: &NetBoxName, body: &[u8]) -> Result<NetBoxDelivery, NotADelivery> {
     let body: Body = serde_json::from_slice(body).map_err(|error| NotADelivery::of(&error))?;
     let request: Request = part(body.request);
     let row: Row = part(body.data);
@@ -101,7 +105,7 @@ pub fn parse(netbox: &NetBoxName, body: &[u8]) -> Result<NetBoxDelivery, NotADel
         Ok(NetBoxDelivery { what: What::Ignored(reason.to_owned()), subject: subject.clone(), dedupe: None })
     };
     let Some(event) = object_event(&event) else { return ignored("its event is not about a change of an object") };
-    let Some(thing) = Thing::named(&typed, row.url.text().as_deref()) else {
+    let Some(thing) = Thing::named(catalogue, &typed, row.url.text().as_deref()) else {
         return ignored("its type is not one that is kept equal");
     };
     let id = id.ok_or(NotADelivery::Field { field: "data.id", wants: "a whole number" })?;
@@ -118,7 +122,7 @@ pub fn parse(netbox: &NetBoxName, body: &[u8]) -> Result<NetBoxDelivery, NotADel
     };
     let what = match thing {
         Thing::Fabric => seen.fabric_change(id),
-        Thing::Object(model, kind) => seen.object_change(model, ObjectId { kind, id }),
+        Thing::Object(model, spec) => seen.object_change(model, spec, id),
     };
     Ok(NetBoxDelivery { what, subject, dedupe })
 }
@@ -209,14 +213,18 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn object_change(self, model: Model, object: ObjectId) -> What {
+    fn object_change(self, model: Option<Model>, spec: &KindSpec, id: u64) -> What {
         if self.event == ObjectEvent::Updated && self.snapshots.are_equal() {
             return What::Ignored("nothing changed: its snapshots are equal".to_owned());
         }
         let before: Row = part(self.snapshots.prechange);
-        let fabrics = [self.fabric, before.fabric].into_iter().filter_map(fabric_ref).collect();
+        let fabrics = match spec.mapping() {
+            None => [self.fabric, before.fabric].into_iter().filter_map(fabric_ref).collect(),
+            // Its field is elsewhere, and snapshots write references otherwise than rows.
+            Some(_) => BTreeSet::from([FabricRef::Any]),
+        };
         What::Object(ObjectChange {
-            object,
+            object: ObjectId { kind: spec.kind.clone(), id },
             model,
             event: self.event,
             fabrics,
@@ -258,7 +266,7 @@ mod tests {
     use super::*;
 
     fn parsed(body: &str) -> Result<NetBoxDelivery, NotADelivery> {
-        parse(&NetBoxName::new("lab"), body.as_bytes())
+        parse(Catalogue::hedgehog(), &NetBoxName::new("lab"), body.as_bytes())
     }
 
     fn object(body: &str) -> ObjectChange {

@@ -105,6 +105,7 @@ fn first_sides() -> Sides {
         fabric: FabricName::new("fabric-000"),
         directory,
         ledger: LedgerId::new("01J0000000000000000000BENCH"),
+        catalogue: Catalogue::hedgehog().clone(),
         head: Some(oid(0)),
         tree: Tree::new(),
         own_files: BTreeMap::new(),
@@ -112,7 +113,10 @@ fn first_sides() -> Sides {
         other_paths: BTreeMap::new(),
         broken: Vec::new(),
         raw: Vec::new(),
+        copies: BTreeMap::new(),
         remembered: BTreeMap::new(),
+        warnings: Vec::new(),
+        compared_in_full: true,
         fabric_missing: false,
         deletions: DeletionWindow::default(),
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod adoption;
 mod api;
 mod borders;
 mod conflicts;
@@ -10,6 +11,8 @@ mod flows;
 mod github;
 mod github_setup;
 mod ledger;
+mod lint;
+mod more_kinds;
 mod netbox_client;
 mod private_networks;
 mod proposals;
@@ -18,6 +21,7 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod validation;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fgd_sync::domain::document::Shared;
 use fgd_sync::domain::key::{Key, ObjectId};
-use fgd_sync::domain::kind::Kind;
+use fgd_sync::domain::kind::{Catalogue, Kind};
 use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::row::Row;
@@ -97,6 +97,7 @@ fn options(url: &str, token: SecretSource, model: Model, write: Duration) -> Opt
         url: url.parse().unwrap(),
         token,
         model,
+        catalogue: Catalogue::hedgehog().clone(),
         ca_file: None,
         proxy: None,
         timeouts: Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(10), write },

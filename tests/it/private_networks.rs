@@ -190,6 +190,7 @@ fn netbox_client(front: &TlsFront, ca_file: Option<PathBuf>, proxy: Option<&Prox
         url: format!("https://127.0.0.1:{}/", front.port()).parse().unwrap(),
         token: SecretSource::Text(SecretString::from(TOKEN)),
         model: Model::CustomObjects,
+        catalogue: fgd_sync::domain::kind::Catalogue::hedgehog().clone(),
         ca_file,
         proxy: proxy.map(|proxy| proxy.url().parse().unwrap()),
         timeouts: netbox::Timeouts::default(),

@@ -11,7 +11,7 @@ use fgd_sync::config::{
     TokenSecret,
 };
 use fgd_sync::domain::names::{FabricName, NetBoxName, RepoName};
-use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete};
+use fgd_sync::domain::policy::{Archive, Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Validation};
 use fgd_sync::domain::role::Role;
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
@@ -157,6 +157,9 @@ fabrics:
     on_first_difference: git
     direction: git_to_netbox
     on_drift: heal
+    archive: rename
+    validation: off
+    crds: crds
     deletion_guard: {count: 1, percent: 2, window_seconds: 3}
 service: {name: Sync, email: sync@example.com}
 author_email_domain: users.example.com
@@ -167,6 +170,7 @@ people:
     .file("api-token", "made-up-api-token\n")
     .file("netbox-token", "made-up-netbox-token\n")
     .file("hook", "made-up-secret-number-two\n")
+    .file("crds", "")
     .file("ca.pem", "")
     .file("key", "")
     .file("known_hosts", "");
@@ -199,6 +203,9 @@ people:
     assert_eq!(fabric.policy.on_git_delete, OnGitDelete::Delete);
     assert_eq!(fabric.policy.on_first_difference, OnFirstDifference::Git);
     assert_eq!((fabric.policy.direction, fabric.policy.on_drift), (Direction::GitToNetbox, OnDrift::Heal));
+    assert_eq!(fabric.policy.archive, Archive::Rename);
+    assert_eq!(fabric.policy.validation, Validation::Off);
+    assert_eq!(settings.crds[&FabricName::new("Lab: 1")], case.path("crds"));
     assert_eq!(fabric.policy.guard.window, Duration::from_secs(3));
     assert_eq!(settings.people.known["ada"].name, "Ada Lovelace");
     assert_eq!(settings.people.domain, "users.example.com");
@@ -710,7 +717,51 @@ fn the_commented_settings_of_the_example_are_real_ones() {
 fn looks_like_a_setting(text: &str) -> bool {
     let text = text.trim_start().trim_start_matches("- ");
     let name = text.split(':').next().unwrap();
-    text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+}
+
+/// The problem of `kinds:` with this text below it.
+fn kinds(text: &str) -> String {
+    shown(&Case::new(&format!("{GOOD}kinds:\n{text}")).problems())
+}
+
+#[test]
+fn kinds_of_the_settings_follow_the_built_in_ones() {
+    let text = "kinds:\n  SwitchProfile: {api_version: wiring.githedgehog.com/v1beta1, custom_object: hedgehog-switch-profiles}\n  \
+                Vlan:\n    api_version: netbox.example.com/v1\n    directory: networks\n    mapped:\n      endpoint: /ipam/vlans\n      \
+                object_type: ipam.vlan\n      fabric: site.slug\n      fields: {vid: vid}\n";
+
+    let settings = Case::new(&format!("{GOOD}{text}")).settings();
+
+    let specs: Vec<_> = settings.kinds.iter().skip(12).collect();
+    assert_eq!((specs[0].directory.as_str(), specs[1].directory.as_str()), ("switchprofiles", "networks"));
+    assert_eq!(specs[0].custom_object_slug().as_deref(), Some("hedgehog-switch-profiles"));
+    let mapping = specs[1].mapping().unwrap();
+    assert_eq!((mapping.endpoint.as_str(), mapping.name.to_string().as_str()), ("ipam/vlans/", "name"));
+}
+
+#[test]
+fn a_kind_that_cannot_be_kept_is_told_with_what_to_write() {
+    let profile = "api_version: wiring.githedgehog.com/v1beta1, custom_object: hedgehog-profiles";
+    for (text, found) in [
+        ("  profile: {}\n".to_owned(), "cannot be a kind"),
+        ("  Profile: {custom_object: x}\n".to_owned(), "api_version"),
+        ("  Profile: {api_version: v1, custom_object: x}\n".to_owned(), "is not group and version"),
+        ("  Profile: {api_version: a.b/v1}\n".to_owned(), "is missing, and so is `mapped`"),
+        ("  Profile: {api_version: a.b/v1, custom_object: 'A B'}\n".to_owned(), "cannot be a slug"),
+        (format!("  Profile: {{{profile}, directory: ../x}}\n"), "cannot be a directory"),
+        (format!("  Profile: {{{profile}, mapped: {{}}}}\n"), "stands beside `custom_object`"),
+        (format!("  VPC: {{{profile}}}\n"), "VPC and VPC have the same name"),
+        (format!("  Profile: {{{profile}, directory: vpcs}}\n"), "Profile and VPC have the same directory"),
+        (
+            "  Vlan: {api_version: a.b/v1, mapped: {endpoint: vlans, object_type: vlan, fabric: a..b, fields: {}}}\n"
+                .to_owned(),
+            "is not an endpoint",
+        ),
+    ] {
+        let problems = kinds(&text);
+        assert!(problems.contains(found), "{text}gave\n{problems}");
+    }
 }
 
 /// `GOOD` with its repository on GitHub.

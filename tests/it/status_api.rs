@@ -53,7 +53,7 @@ fn full_report(claim: &Claim, fabric: &FabricName) -> FabricReport {
         items: vec![
             Item::Object { key: key("a"), outcome: Outcome::Held { reason: reason.clone() } },
             Item::Object { key: key("b"), outcome: Outcome::GitCreated },
-            Item::Document { path: "lab/raw/x.yaml".to_owned(), index: 1, line: 9, fate: ingested },
+            Item::Document { path: "lab/raw/x.yaml".to_owned(), index: 1, item_index: None, line: 9, fate: ingested },
             Item::File { path: "lab/raw/logo.png".to_owned(), reason: Reason::new("not_yaml", "it is no YAML") },
         ],
     }

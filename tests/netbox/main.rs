@@ -7,10 +7,11 @@ mod world;
 mod support;
 
 use fgd_sync::domain::kind::Catalogue;
+use reqwest::Method;
 use serde_json::json;
 
 use support::app::{drop_of_all_kinds, spec_of};
-use support::real_netbox::worker;
+use support::real_netbox::{RealNetBox, worker};
 use world::World;
 
 #[tokio::test]
@@ -114,5 +115,50 @@ async fn what_happened_while_netboxs_worker_was_down_is_found_without_it() {
     world.until_deliveries(3).await;
     world.settle().await;
     assert_eq!(world.commits(), commits, "the late deliveries change nothing");
+    world.finish().await;
+}
+
+const MORE_KINDS: &str = "kinds:
+  Gateway: {api_version: gateway.githedgehog.com/v1alpha1, custom_object: hedgehog-gateways}
+  Vlan:
+    api_version: netbox.example.com/v1
+    mapped:
+      endpoint: ipam/vlans/
+      object_type: ipam.vlan
+      fabric: custom_fields.fabric
+      fields: {vid: vid, status: status, site: site.slug}
+";
+
+#[tokio::test]
+async fn kinds_of_the_settings_travel_both_ways() {
+    let netbox = RealNetBox::running().unwrap();
+    let field = json!({"name": "fabric", "type": "text", "object_types": ["ipam.vlan"]});
+    netbox.ensure("extras/custom-fields/", field).await;
+    netbox.ensure("dcim/sites/", json!({"name": "DC1", "slug": "dc1"})).await;
+    let world = World::start_with("more", MORE_KINDS).await;
+    let fabric = world.fabric().to_owned();
+
+    let born = json!({"name": "born", "vid": 10, "site": {"slug": "dc1"}, "custom_fields": {"fabric": fabric}});
+    let id = netbox.any(Method::POST, "ipam/vlans/", Some(born)).await["id"].as_u64().unwrap();
+    world.until("the row is a file", |world| world.managed() == ["vlans/born.yaml"]).await;
+    assert!(world.file("managed/vlans/born.yaml").contains("spec:\n  site: dc1\n  status: active\n  vid: 10"));
+
+    let drop = "apiVersion: netbox.example.com/v1\nkind: Vlan\nmetadata: {name: dropped}\nspec: {vid: 11, status: reserved, site: null}\n\
+                ---\napiVersion: gateway.githedgehog.com/v1alpha1\nkind: Gateway\nmetadata: {name: gw-1}\nspec: {asn: 65500}\n";
+    world.push(&[("raw/more.yaml", drop)]).await;
+    world.until("raw/ is empty", |world| world.below("raw/") == [".gitkeep"]).await;
+    let rows = netbox.any(Method::GET, &format!("ipam/vlans/?cf_fabric={fabric}&name=dropped"), None).await;
+    let row = &rows["results"][0];
+    assert_eq!((&row["vid"], &row["status"]["value"], &row["site"]), (&json!(11), &json!("reserved"), &json!(null)));
+    assert!(world.file("managed/gateways/gw-1.yaml").contains("asn: 65500"));
+
+    netbox.any(Method::PATCH, &format!("ipam/vlans/{id}/"), Some(json!({"name": "renamed", "site": null}))).await;
+    world.until("the rename arrived", |world| world.managed().contains(&"vlans/renamed.yaml".to_owned())).await;
+    netbox.any(Method::DELETE, &format!("ipam/vlans/{id}/"), None).await;
+    world.until("the deletion arrived", |world| world.managed() == ["gateways/gw-1.yaml", "vlans/dropped.yaml"]).await;
+    world.settle().await;
+    let commits = world.commits();
+    world.compare().await;
+    assert_eq!(world.commits(), commits, "the echoes and a full comparison change nothing");
     world.finish().await;
 }

@@ -37,6 +37,11 @@ pub struct World {
 impl World {
     /// Sets NetBox up for a service of this test alone, and a fabric of its own.
     pub async fn start(fabric: &str) -> Self {
+        Self::start_with(fabric, "").await
+    }
+
+    /// As `start`, with more settings.
+    pub async fn start_with(fabric: &str, more: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let netbox = RealNetBox::running().unwrap();
         let git = GitServer::start().await;
@@ -52,7 +57,7 @@ impl World {
              api_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
              netbox:\n  real: {{url: '{url}', token: '{token}', webhook_secret: {NETBOX_SECRET}}}\n\
              repositories:\n  main: {{kind: git, url: '{repository}', webhook_secret: {GIT_SECRET}}}\n\
-             fabrics:\n  {fabric}: {{netbox: real, repository: main, branch: main, directory: fabric}}\n",
+             fabrics:\n  {fabric}: {{netbox: real, repository: main, branch: main, directory: fabric}}\n{more}",
             url = netbox.url,
             token = netbox.token,
             repository = git.url(REPOSITORY),
@@ -98,6 +103,11 @@ impl World {
         let (stop, serving) = self.serving;
         let _ = stop.send(());
         serving.await.unwrap();
+    }
+
+    /// The fabric's name in NetBox.
+    pub fn fabric(&self) -> &str {
+        &self.fabric
     }
 
     /// Alice creates an object; returns its id.

@@ -5,5 +5,6 @@
 mod merge;
 mod model;
 mod raw;
+mod readers;
 mod render;
 mod runs;

@@ -175,6 +175,7 @@ impl Model {
             fabric: FabricName::new("lab"),
             directory: RepoPath::new(DIRECTORY).expect("it is a good path"),
             ledger: LedgerId::new("01LEDGER"),
+            catalogue: Catalogue::hedgehog().clone(),
             head: None,
             tree,
             own_files: own.into_iter().filter_map(|path| Some((path.clone(), self.git.get(&path)?.clone()))).collect(),
@@ -182,8 +183,11 @@ impl Model {
             other_paths: BTreeMap::new(),
             broken: Vec::new(),
             raw: Vec::new(),
+            copies: BTreeMap::new(),
             remembered: self.remembered.clone(),
+            warnings: Vec::new(),
             fabric_missing: false,
+            compared_in_full: true,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         }
     }

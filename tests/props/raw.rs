@@ -45,13 +45,23 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         "? k\n",
         ": v\n",
     ]);
-    let ours = (0u8..3, 0u8..3).prop_map(|(name, value)| document_text(&key(&format!("v{name}")), value).into_bytes());
+    let text = (0u8..3, 0u8..3).prop_map(|(name, value)| document_text(&key(&format!("v{name}")), value));
+    let ours = text.clone().prop_map(String::into_bytes);
+    let lists = prop::collection::vec(prop_oneof![3 => text, 1 => Just("just text\n".to_owned())], 0..4);
+    let lists = lists.prop_map(|items| list_text(&items).into_bytes());
     let piece = prop_oneof![
         6 => fixed.prop_map(|text| text.as_bytes().to_vec()),
         3 => ours,
+        1 => lists,
         1 => prop::collection::vec(any::<u8>(), 0..6),
     ];
     prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+}
+
+fn list_text(items: &[String]) -> String {
+    let items: Vec<String> =
+        items.iter().map(|item| format!("- {}\n", item.trim_end().replace('\n', "\n  "))).collect();
+    format!("apiVersion: v1\nkind: List\nitems:\n{}", items.concat())
 }
 
 proptest! {
@@ -64,8 +74,14 @@ proptest! {
         let raw = take_apart(Catalogue::hedgehog(), &path("raw/a.yaml"), &blob, Bytes::from(bytes.clone()));
 
         let mut end = 0;
+        let mut index = None;
         let lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64 + 1;
         for document in &raw.documents {
+            // The items of one list share its range.
+            if index.replace(document.index) == Some(document.index) {
+                prop_assert_eq!(document.bytes.end, end);
+                continue;
+            }
             prop_assert_eq!(document.bytes.start, end);
             prop_assert!(document.line >= 1 && document.line <= lines);
             end = document.bytes.end;
@@ -86,7 +102,9 @@ proptest! {
         let items = items(&model, raw.documents.len());
         let left = model.git.contains_key(&path(name));
         prop_assert_eq!(left, !items.is_empty());
-        let refused: Vec<u8> = raw.documents.iter().filter(|document| is_refused(document)).flat_map(|document| &bytes[document.bytes.clone()]).copied().collect();
+        // The items of one list go aside together, once.
+        let ranges: BTreeMap<usize, std::ops::Range<usize>> = raw.documents.iter().filter(|document| is_refused(document)).map(|document| (document.index, document.bytes.clone())).collect();
+        let refused: Vec<u8> = ranges.into_values().flat_map(|range| &bytes[range]).copied().collect();
         let aside = model.git.get(&path(&name.replacen("raw", "unmanaged", 1))).map(|aside| aside.to_vec());
         prop_assert_eq!(aside, (!left && raw.documents.iter().any(is_refused)).then_some(refused));
     }
@@ -109,11 +127,11 @@ proptest! {
 }
 
 /// How many items each document of the raw area has in a new plan; panics unless it is one.
-fn items(model: &Model, documents: usize) -> BTreeMap<usize, usize> {
+fn items(model: &Model, documents: usize) -> BTreeMap<(usize, Option<usize>), usize> {
     let mut counts = BTreeMap::new();
     for item in model.plan().items {
-        if let Item::Document { index, .. } = item {
-            *counts.entry(index).or_insert(0) += 1;
+        if let Item::Document { index, item_index, .. } = item {
+            *counts.entry((index, item_index)).or_insert(0) += 1;
         }
     }
     assert!(counts.is_empty() || (counts.len() == documents && counts.values().all(|count| *count == 1)), "{counts:?}");

@@ -5,13 +5,15 @@ use fgd_sync::domain::kind::{Catalogue, Kind};
 use fgd_sync::domain::names::FabricName;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::render::{Provenance, render};
+use fgd_sync::plan::rewrite::rewrite;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 
 use crate::model::key;
 
-fn awkward() -> impl Strategy<Value = String> {
-    let known = prop::sample::select(vec![
+/// Texts that some reader of YAML takes for something else.
+pub fn awkward_words() -> Vec<&'static str> {
+    vec![
         "",
         " ",
         "y",
@@ -90,7 +92,11 @@ fn awkward() -> impl Strategy<Value = String> {
         "a:",
         "1:2",
         "0b1",
-    ]);
+    ]
+}
+
+fn awkward() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(awkward_words());
     prop_oneof![4 => known.prop_map(str::to_owned), 2 => "\\PC{0,12}", 1 => any::<String>(), 1 => "[a-z \\n]{60,200}"]
 }
 
@@ -118,7 +124,7 @@ fn texts() -> impl Strategy<Value = Map<String, Value>> {
         .prop_map(|entries| entries.into_iter().filter(|(name, _)| !name.starts_with("hnp.githedgehog.com/")).collect())
 }
 
-fn object() -> impl Strategy<Value = Shared> {
+pub fn object() -> impl Strategy<Value = Shared> {
     (texts(), texts(), value()).prop_map(|(labels, annotations, spec)| Shared {
         key: key("web"),
         labels,
@@ -127,7 +133,7 @@ fn object() -> impl Strategy<Value = Shared> {
     })
 }
 
-fn rendered(want: &Shared, existing: Option<&fgd_sync::domain::document::Document>) -> Vec<u8> {
+pub fn rendered(want: &Shared, existing: Option<&fgd_sync::domain::document::Document>) -> Vec<u8> {
     let spec = Catalogue::hedgehog().get(&Kind::new("VPC")).expect("it is in the catalogue");
     let provenance = match existing {
         Some(_) => Provenance::Kept,
@@ -161,4 +167,33 @@ proptest! {
         prop_assert_eq!(document.shared().digest(), want.digest());
         prop_assert_eq!(rendered(&want, Some(&document)), text);
     }
+
+    #[test]
+    fn a_rewritten_file_holds_exactly_what_was_wanted_and_is_rewritten_once(
+        old in object(), want in object(), comments in prop::collection::vec((0usize..60, 0usize..8), 0..8)
+    ) {
+        let text = with_comments(&String::from_utf8(rendered(&old, None)).unwrap(), &comments);
+        let ManagedFile::Document(existing) = read_document(Catalogue::hedgehog(), text.as_bytes()) else {
+            return Ok(()); // A comment fell into a text.
+        };
+        let ManagedFile::Document(wanted) = read_document(Catalogue::hedgehog(), &rendered(&want, Some(&existing))) else { unreachable!() };
+
+        if let Some(text) = rewrite(text.as_bytes(), &wanted.body) {
+            let ManagedFile::Document(found) = read_document(Catalogue::hedgehog(), &text) else {
+                return Err(TestCaseError::fail(String::from_utf8_lossy(&text).into_owned()));
+            };
+            prop_assert_eq!(&found.body, &wanted.body);
+            let again = rewrite(&text, &wanted.body);
+            prop_assert_eq!(again.as_ref(), Some(&text));
+        }
+    }
+}
+
+fn with_comments(text: &str, comments: &[(usize, usize)]) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for (place, indent) in comments {
+        let place = (*place).min(lines.len() - 1);
+        lines.insert(place, format!("{}# about something", " ".repeat(*indent)));
+    }
+    lines.join("\n")
 }

@@ -131,7 +131,7 @@ fn nothing_to_do(plan: &FabricPlan) -> bool {
 fn held(plan: &FabricPlan) -> Vec<&Key> {
     let objects = plan.items.iter().filter_map(|item| match item {
         Item::Object { key, outcome: Outcome::Held { .. } } => Some(key),
-        Item::Object { .. } | Item::Document { .. } | Item::File { .. } => None,
+        Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
     });
     objects.collect()
 }
@@ -205,13 +205,14 @@ proptest! {
         for item in &plan.items {
             let name = match item {
                 Item::Object { key, .. } => key.to_string(),
-                Item::Document { path, index, .. } => format!("{path}#{index}"),
+                Item::Document { path, index, item_index, .. } => format!("{path}#{index}{}", item_index.map(|item| format!(".{item}")).unwrap_or_default()),
                 Item::File { path, .. } => path.clone(),
+                Item::Warning { about, .. } => about.clone(),
             };
             *seen.entry(name).or_default() += 1;
         }
         let keys = sides.keys.keys().map(ToString::to_string);
-        let documents = sides.raw.iter().flat_map(|raw| (0..raw.documents.len()).map(move |index| format!("{}#{index}", raw.path)));
+        let documents = sides.raw.iter().flat_map(|raw| (0..raw.documents.len()).map(move |place| raw.id(place).to_string()));
         let files = sides.broken.iter().map(|file| file.path.to_string());
         let expected: BTreeMap<String, usize> = keys.chain(documents).chain(files).map(|name| (name, 1)).collect();
         prop_assert_eq!(seen, expected);

@@ -98,6 +98,13 @@ impl TestApp {
         app
     }
 
+    /// A NetBox of one's own, and lines of settings: the first the fabric's, those at the margin everybody's.
+    pub async fn with(netbox: NetBox, settings: &str) -> Self {
+        let app = Self::launch(netbox, settings).await;
+        app.compare().await;
+        app
+    }
+
     async fn launch(netbox: NetBox, fabric_settings: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let git = GitServer::start_with_account(ACCOUNT.0, ACCOUNT.1).await;
@@ -178,7 +185,9 @@ impl TestApp {
 
     fn person(&self) -> Person {
         let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
-        person.update(BRANCH);
+        if self.bare.head(BRANCH).is_some() {
+            person.update(BRANCH);
+        }
         person
     }
 

@@ -19,6 +19,7 @@ pub struct RealNetBox {
 impl RealNetBox {
     /// The one that runs, or what to do when none does.
     pub fn running() -> Result<Self, String> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let text = std::fs::read_to_string(".dev/netbox/state.env").map_err(|error| {
             format!("no NetBox runs (.dev/netbox/state.env: {error}): start it with tests/netbox/up")
         })?;
@@ -58,9 +59,23 @@ impl RealNetBox {
         self.ask(Method::GET, &url, None).await["count"].as_u64().unwrap()
     }
 
+    /// Alice posts to any endpoint and gets the row; what is there already is fine.
+    pub async fn ensure(&self, path: &str, body: Value) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(format!("{}api/{path}", self.url)).bearer_auth(&self.alice).json(&body);
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert!(status == 201 || (status == 400 && text.contains("already exists")), "{path}: {status} {text}");
+    }
+
+    /// Alice asks any endpoint.
+    pub async fn any(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        self.ask(method, &format!("{}api/{path}", self.url), body).await
+    }
+
     fn path(&self, kind: &str) -> String {
         let spec = Catalogue::hedgehog().get(&Kind::new(kind)).unwrap();
-        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug())
+        format!("{}api/plugins/custom-objects/{}/", self.url, spec.custom_object_slug().unwrap())
     }
 
     async fn ask(&self, method: Method, url: &str, body: Option<Value>) -> Value {

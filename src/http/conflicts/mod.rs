@@ -149,7 +149,7 @@ pub(super) async fn resolve_conflict(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let (fabric, key) = object(&state, path.into_inner())?;
-    let choice = body.0.choice(&key)?;
+    let choice = body.0.choice(&key, &state.routing.catalogue)?;
     let (record, documents, _) = find(&state, fabric, &key).await?;
     body.0.require_version(&record.conflict)?;
     request::require_possible(&choice, fabric, &record.conflict, &documents)?;

@@ -37,7 +37,7 @@ pub(in crate::http) enum SideWord {
 
 impl ResolveRequest {
     /// The choice, when it says all that it must.
-    pub(super) fn choice(&self, key: &Key) -> Result<Choice, Problem> {
+    pub(super) fn choice(&self, key: &Key, catalogue: &Catalogue) -> Result<Choice, Problem> {
         let bad = |detail: String| Problem::bad_request("bad_body", detail, "Compare the request with openapi.json.");
         match (self.side, &self.document) {
             (None, _) => Err(bad("`side` is missing: one of netbox, git, merged".to_owned())),
@@ -48,7 +48,7 @@ impl ResolveRequest {
             (Some(SideWord::Netbox), None) => Ok(Choice::Netbox),
             (Some(SideWord::Git), None) => Ok(Choice::Git),
             (Some(SideWord::Merged), Some(document)) => {
-                require_object(document, key).map_err(|fault| {
+                require_object(document, key, catalogue).map_err(|fault| {
                     let detail = format!("`document` is not {key}: {fault}");
                     Problem::bad_request("bad_document", detail, "Send the whole document, as GET shows each side's.")
                 })?;
@@ -69,14 +69,13 @@ impl ResolveRequest {
 }
 
 /// The document must be this very object, in a form that both sides can hold.
-fn require_object(document: &Map<String, Value>, key: &Key) -> Result<(), String> {
+fn require_object(document: &Map<String, Value>, key: &Key, catalogue: &Catalogue) -> Result<(), String> {
     let text =
         |map: &Map<String, Value>, field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let metadata = document.get("metadata").and_then(Value::as_object).ok_or("metadata is not an object")?;
     let (api_version, kind) = (text(document, "apiVersion"), text(document, "kind"));
-    if Catalogue::hedgehog().of_document(&api_version, &kind).is_none_or(|spec| spec.kind != key.kind) {
-        return Err(format!("its apiVersion and kind are {api_version} and {kind}"));
-    }
+    let spec = catalogue.of_document(&api_version, &kind).filter(|spec| spec.kind == key.kind);
+    let spec = spec.ok_or_else(|| format!("its apiVersion and kind are {api_version} and {kind}"))?;
     let namespace = metadata.get("namespace").map_or("default".to_owned(), |_| text(metadata, "namespace"));
     if text(metadata, "name") != key.name || namespace != key.namespace {
         return Err(format!("its name is {namespace}/{}", text(metadata, "name")));
@@ -91,10 +90,10 @@ fn require_object(document: &Map<String, Value>, key: &Key) -> Result<(), String
             return Err(format!("metadata.{field} is not an object of strings"));
         }
     }
-    match document.get("spec") {
-        None | Some(Value::Null | Value::Object(_)) => Ok(()),
-        Some(_) => Err("spec is not an object".to_owned()),
+    if !matches!(document.get("spec"), None | Some(Value::Null | Value::Object(_))) {
+        return Err("spec is not an object".to_owned());
     }
+    spec.mapping().and_then(|mapping| mapping.misfit(&namespace, metadata, document.get("spec"))).map_or(Ok(()), Err)
 }
 
 /// Refuses a choice that no run could carry out.

@@ -21,7 +21,7 @@ use crate::ledger::conflicts::ConflictRecord;
         "version": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "base": {"blob": "ce013625030ba8dba906f756967f9e9ca394464a"},
         "git": {"path": "lab/managed/vpcs/web.yaml", "blob": "8f3c1d0b6a5e4f7982c1b0a9d8e7f6a5b4c3d2e1",
-            "index": null, "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160"},
+            "index": null, "item_index": null, "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160"},
         "netbox": {"id": 6, "last_updated": "2026-11-21T04:48:50.238000Z", "changed_by": ["ada"], "lost": false},
     }],
     "next": null,
@@ -64,6 +64,8 @@ struct GitView {
     blob: String,
     /// Place among the documents of a raw file, from 0; null for a managed file.
     index: Option<usize>,
+    /// Of a `kind: List` there, which item, from 0; else null.
+    item_index: Option<usize>,
     /// The head in which it was seen.
     head: Option<String>,
 }
@@ -89,7 +91,7 @@ struct NetBoxView {
     "version": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "base": {"blob": "ce013625030ba8dba906f756967f9e9ca394464a"},
     "git": {"path": "lab/managed/vpcs/web.yaml", "blob": "8f3c1d0b6a5e4f7982c1b0a9d8e7f6a5b4c3d2e1",
-        "index": null, "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160"},
+        "index": null, "item_index": null, "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160"},
     "netbox": {"id": 6, "last_updated": "2026-11-21T04:48:50.238000Z", "changed_by": ["ada"], "lost": false},
     "documents": {
         "base": null,
@@ -147,8 +149,8 @@ impl ConflictView {
 }
 
 impl From<GitVersion> for GitView {
-    fn from(GitVersion { path, blob, index, head, .. }: GitVersion) -> Self {
-        Self { path: path.to_string(), blob: blob.to_string(), index, head: head.map(String::from) }
+    fn from(GitVersion { path, blob, index, item_index, head, .. }: GitVersion) -> Self {
+        Self { path: path.to_string(), blob: blob.to_string(), index, item_index, head: head.map(String::from) }
     }
 }
 

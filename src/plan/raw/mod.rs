@@ -1,55 +1,118 @@
 //! Takes a file of raw/ apart into documents, each with its exact bytes and what it is.
 
+mod list;
 pub mod split;
 
-use std::ops::Range;
-
 use bytes::Bytes;
+use serde_json::Value;
 
+use self::list::{Listed, is_list, listed};
 use self::split::{first_content_line, line_breaks, split, without_mark};
+use super::layout::is_yaml;
+use super::outline::outline;
 use super::recognise::{Recognised, recognise};
 use super::yaml::{self, NOT_YAML};
 use super::{RawContent, RawDocument, RawFile};
+use crate::domain::edit::{Mode, TreeEntry};
 use crate::domain::fate::Reason;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::Oid;
 use crate::domain::path::RepoPath;
+use crate::domain::pointer::Pointer;
 
 /// The largest raw file that is taken apart, in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
-/// The most documents that one raw file may have.
+/// The most documents that one raw file may have, the items of its lists included.
 pub const MAX_DOCUMENTS: usize = 10_000;
+const UTF_16_LE: &[u8] = b"\xFF\xFE";
+const UTF_16_BE: &[u8] = b"\xFE\xFF";
+/// How a file begins whose content is kept in Git LFS (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// The raw file of a tree's entry; `None` for a file whose content was not read.
+///
+/// A symbolic link or a submodule is held: what it stands for is not in the entry, and not always in the repository.
+pub fn of_entry(catalogue: &Catalogue, path: &RepoPath, entry: &TreeEntry, bytes: Option<Bytes>) -> Option<RawFile> {
+    let link = match entry.mode {
+        Mode::File | Mode::Executable => return Some(take_apart(catalogue, path, &entry.blob, bytes?)),
+        Mode::Symlink => "a symbolic link",
+        Mode::Submodule => "a submodule",
+    };
+    let bytes = bytes.unwrap_or_default();
+    let reason = Reason::new("not_a_file", format!("it is {link}; put the file itself in its place"));
+    let document =
+        RawDocument { index: 0, item: None, bytes: 0..bytes.len(), line: 1, content: RawContent::Held(reason) };
+    Some(RawFile { path: path.clone(), blob: entry.blob.clone(), bytes, documents: vec![document] })
+}
 
 /// Takes one raw file apart. Never fails: what cannot be read is a document with its reason.
 ///
 /// The byte ranges of the documents cover the file. After an error of syntax the rest of the file, from the broken
-/// document's separator on, is one document; every other fault is its own document's alone.
+/// document's separator on, is one document; every other fault is its own document's alone. In place of a `kind: List`
+/// stand its items, which share its index and range.
 pub fn take_apart(catalogue: &Catalogue, path: &RepoPath, blob: &Oid, bytes: Bytes) -> RawFile {
-    let documents = documents(catalogue, path, &bytes);
+    let documents = match whole_file(path, &bytes) {
+        Some(content) => vec![RawDocument { index: 0, item: None, bytes: 0..bytes.len(), line: 1, content }],
+        None => documents(catalogue, &bytes),
+    };
     RawFile { path: path.clone(), blob: blob.clone(), bytes, documents }
 }
 
-fn documents(catalogue: &Catalogue, path: &RepoPath, bytes: &[u8]) -> Vec<RawDocument> {
-    let whole = |content| vec![RawDocument { bytes: 0..bytes.len(), line: 1, content }];
-    if !is_yaml_file(path) {
+/// Line and column in the file of each pointer into one of its documents.
+pub(super) fn places(file: &[u8], document: &RawDocument, pointers: &[&Pointer]) -> Vec<(u64, u64)> {
+    let before = line_breaks(&file[..document.bytes.start]);
+    let text = std::str::from_utf8(without_mark(&file[document.bytes.clone()])).unwrap_or_default();
+    let outline = outline(text);
+    let place = |pointer: &&Pointer| match &outline {
+        None => (document.line, 1),
+        Some(outline) => {
+            let (line, column) = match document.item {
+                None => outline.place(pointer),
+                Some(item) => outline.place(&Pointer::default().key("items").index(item).join(pointer)),
+            };
+            (before + line, column)
+        }
+    };
+    pointers.iter().map(place).collect()
+}
+
+/// What a file is that is not looked into.
+fn whole_file(path: &RepoPath, bytes: &[u8]) -> Option<RawContent> {
+    if !is_yaml(path) {
         let why = "only files ending in .yaml or .yml are read";
-        return whole(RawContent::Unmanaged(Reason::new("not_a_yaml_file", why)));
+        return Some(RawContent::Unmanaged(Reason::new("not_a_yaml_file", why)));
     }
     if bytes.len() > MAX_BYTES {
         let why = format!("the file has {} bytes; {MAX_BYTES} is the most: split it", bytes.len());
-        return whole(RawContent::Held(Reason::new("file_too_large", why)));
+        return Some(RawContent::Held(Reason::new("file_too_large", why)));
     }
+    if bytes.starts_with(UTF_16_LE) || bytes.starts_with(UTF_16_BE) {
+        let why = "the file is UTF-16, as PowerShell's `>` writes it: save it as UTF-8";
+        return Some(RawContent::Rejected { key: None, reason: Reason::new("not_utf_8", why).at(1, 1) });
+    }
+    if bytes.starts_with(LFS_POINTER) {
+        let why = "it is a pointer into Git LFS, and the content is not in the repository: commit the file itself \
+                   (`git lfs untrack`, then add it again)";
+        return Some(RawContent::Held(Reason::new("lfs_pointer", why)));
+    }
+    None
+}
+
+fn documents(catalogue: &Catalogue, bytes: &[u8]) -> Vec<RawDocument> {
     let ranges = split(bytes);
     if ranges.len() > MAX_DOCUMENTS {
-        let why = format!("the file has {} documents; {MAX_DOCUMENTS} is the most: split it", ranges.len());
-        return whole(RawContent::Held(Reason::new("too_many_documents", why)));
+        return too_many(bytes, ranges.len());
     }
     let mut documents = Vec::with_capacity(ranges.len());
     let mut before = 0;
-    for range in ranges {
-        let (document, readable) = document(catalogue, bytes, range.clone(), before);
-        before += line_breaks(&bytes[range]);
-        documents.push(document);
+    for (index, range) in ranges.into_iter().enumerate() {
+        let piece = Piece { index, bytes: &bytes[range.clone()], start: range.start, lines_before: before };
+        before += line_breaks(piece.bytes);
+        let (found, readable) = piece.documents(catalogue, bytes.len());
+        documents.extend(found);
+        if documents.len() > MAX_DOCUMENTS {
+            return too_many(bytes, documents.len());
+        }
         if !readable {
             break;
         }
@@ -57,25 +120,76 @@ fn documents(catalogue: &Catalogue, path: &RepoPath, bytes: &[u8]) -> Vec<RawDoc
     documents
 }
 
-fn is_yaml_file(path: &RepoPath) -> bool {
-    let name = path.file_name().to_ascii_lowercase();
-    name.ends_with(".yaml") || name.ends_with(".yml")
+fn too_many(bytes: &[u8], count: usize) -> Vec<RawDocument> {
+    let why = format!("the file has at least {count} documents; {MAX_DOCUMENTS} is the most: split it");
+    let content = RawContent::Held(Reason::new("too_many_documents", why));
+    vec![RawDocument { index: 0, item: None, bytes: 0..bytes.len(), line: 1, content }]
 }
 
-/// The document at a range, or everything from its start when it is not YAML (then also `false`).
-fn document(catalogue: &Catalogue, file: &[u8], range: Range<usize>, lines_before: u64) -> (RawDocument, bool) {
-    let bytes = &file[range.clone()];
-    let line = lines_before + first_content_line(bytes);
-    let (content, end) = match yaml::read(without_mark(bytes)) {
-        Ok(value) => (content(recognise(catalogue, value), line), range.end),
-        Err(fault) => {
-            let end = if fault.code == NOT_YAML { file.len() } else { range.end };
-            let reason = Reason::new(fault.code, fault.message).at(lines_before + fault.line, fault.column);
-            (RawContent::Rejected { key: None, reason }, end)
-        }
-    };
-    let readable = end == range.end;
-    (RawDocument { bytes: range.start..end, line, content }, readable)
+/// What stands between two separators.
+struct Piece<'a> {
+    index: usize,
+    bytes: &'a [u8],
+    /// Its place in the file.
+    start: usize,
+    lines_before: u64,
+}
+
+impl Piece<'_> {
+    /// Its documents; or everything from its start when it is not YAML, then also `false`.
+    fn documents(&self, catalogue: &Catalogue, file_end: usize) -> (Vec<RawDocument>, bool) {
+        let text = without_mark(self.bytes);
+        let line = self.lines_before + first_content_line(self.bytes);
+        let value = match yaml::read(text) {
+            Ok(value) => value,
+            Err(fault) => {
+                let readable = fault.code != NOT_YAML;
+                let reason = Reason::new(fault.code, fault.message).at(self.lines_before + fault.line, fault.column);
+                let content = RawContent::Rejected { key: None, reason };
+                let end = if readable { self.end() } else { file_end };
+                return (vec![RawDocument { bytes: self.start..end, ..self.document(line, content) }], readable);
+            }
+        };
+        let documents = match listed(catalogue, value) {
+            Listed::No(value) => vec![self.document(line, content(recognise(catalogue, value), line))],
+            Listed::Items(items) if items.is_empty() => {
+                let reason = Reason::new("empty", "the list has no items").at(line, 1);
+                vec![self.document(line, RawContent::Unmanaged(reason))]
+            }
+            Listed::Items(items) => self.items(catalogue, items, text),
+            Listed::Unusable(reason) => {
+                vec![self.document(line, RawContent::Rejected { key: None, reason: reason.at(line, 1) })]
+            }
+        };
+        (documents, true)
+    }
+
+    fn items(&self, catalogue: &Catalogue, items: Vec<Value>, text: &[u8]) -> Vec<RawDocument> {
+        let outline = std::str::from_utf8(text).ok().and_then(outline);
+        let place = |item: usize| {
+            let pointer = Pointer::default().key("items").index(item);
+            outline.as_ref().map_or(1, |outline| outline.place(&pointer).0)
+        };
+        let items = items.into_iter().enumerate().map(|(item, value)| {
+            let line = self.lines_before + place(item);
+            let content = if is_list(catalogue, &value) {
+                let why = "a list within a list is not taken apart: put its items into the outer one";
+                RawContent::Rejected { key: None, reason: Reason::new("nested_list", why).at(line, 1) }
+            } else {
+                content(recognise(catalogue, value), line)
+            };
+            RawDocument { item: Some(item), ..self.document(line, content) }
+        });
+        items.collect()
+    }
+
+    fn document(&self, line: u64, content: RawContent) -> RawDocument {
+        RawDocument { index: self.index, item: None, bytes: self.start..self.end(), line, content }
+    }
+
+    fn end(&self) -> usize {
+        self.start + self.bytes.len()
+    }
 }
 
 fn content(recognised: Recognised, line: u64) -> RawContent {
@@ -84,129 +198,5 @@ fn content(recognised: Recognised, line: u64) -> RawContent {
         Recognised::Empty => RawContent::Unmanaged(Reason::new("empty", "the document is empty").at(line, 1)),
         Recognised::NotOurs(reason) => RawContent::Unmanaged(reason.at(line, 1)),
         Recognised::Unusable(reason) => RawContent::Rejected { key: None, reason: reason.at(line, 1) },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WEB: &str = "apiVersion: vpc.githedgehog.com/v1beta1\nkind: VPC\nmetadata: {name: web}\nspec: {}\n";
-
-    fn apart(path: &str, text: &str) -> RawFile {
-        let path = RepoPath::new(path).unwrap();
-        let blob = Oid::of_blob(text.as_bytes());
-        take_apart(Catalogue::hedgehog(), &path, &blob, Bytes::copy_from_slice(text.as_bytes()))
-    }
-
-    fn word(document: &RawDocument) -> String {
-        match &document.content {
-            RawContent::Document(document) => document.key.to_string(),
-            RawContent::Unmanaged(reason) => format!("unmanaged {}", reason.code),
-            RawContent::Rejected { reason, .. } => format!("rejected {}", reason.code),
-            RawContent::Held(reason) => format!("held {}", reason.code),
-        }
-    }
-
-    fn words(text: &str) -> Vec<String> {
-        apart("raw/a.yaml", text).documents.iter().map(word).collect()
-    }
-
-    #[test]
-    fn every_document_counts_also_the_empty_ones() {
-        let text = format!("---\n---\n# only a comment\n---\nnull\n---\n{WEB}");
-
-        let empty = "unmanaged empty";
-        assert_eq!(words(&text), [empty, empty, empty, "VPC/default/web"]);
-        assert_eq!(words(""), [empty]);
-    }
-
-    #[test]
-    fn one_bad_document_never_harms_another() {
-        let text = format!("{WEB}---\na: 1\na: 2\n---\njust text\n---\n{WEB}");
-
-        let expected = ["VPC/default/web", "rejected duplicate_key", "unmanaged not_a_mapping", "VPC/default/web"];
-        assert_eq!(words(&text), expected);
-    }
-
-    #[test]
-    fn after_a_syntax_error_the_rest_of_the_file_is_the_broken_document() {
-        let text = format!("{WEB}---\na: [1\n---\n{WEB}");
-
-        let file = apart("raw/a.yaml", &text);
-
-        let words: Vec<_> = file.documents.iter().map(word).collect();
-        assert_eq!(words, ["VPC/default/web", "rejected not_yaml"]);
-        assert_eq!(file.documents[1].bytes, WEB.len()..text.len());
-        let RawContent::Rejected { reason, .. } = &file.documents[1].content else { unreachable!() };
-        assert_eq!(reason.line, Some(6), "{reason:?}");
-    }
-
-    #[test]
-    fn lines_are_those_of_the_file() {
-        let text = format!("# head\r\n---\r\n{WEB}---\n\n# x\nb: 1\nb: 2\n");
-
-        let file = apart("raw/a.yaml", &text);
-
-        assert_eq!((file.documents[0].line, file.documents[1].line), (3, 10));
-        let RawContent::Rejected { reason, .. } = &file.documents[1].content else { unreachable!() };
-        assert_eq!((reason.line, reason.column), (Some(11), Some(1)));
-    }
-
-    #[test]
-    fn an_unusable_document_of_ours_is_rejected_with_its_reason() {
-        let of = |metadata: &str| {
-            words(&format!("apiVersion: vpc.githedgehog.com/v1alpha9\nkind: VPC\nmetadata: {metadata}\n")).remove(0)
-        };
-
-        for (metadata, code) in [
-            ("{}", "no_name"),
-            ("null", "no_name"),
-            ("[]", "bad_metadata"),
-            ("{name: 12}", "bad_name"),
-            ("{name: ''}", "bad_name"),
-            ("{name: a/b}", "bad_name"),
-            ("{name: '..'}", "bad_name"),
-            ("{name: \"a\\nb\"}", "bad_name"),
-            ("{name: a, namespace: a/b}", "bad_namespace"),
-            ("{name: a, labels: {x: 1}}", "bad_labels"),
-            ("{name: a, annotations: [x]}", "bad_annotations"),
-        ] {
-            assert_eq!(of(metadata), format!("rejected {code}"), "{metadata}");
-        }
-        assert_eq!(of("{name: a, namespace: '', labels: null}"), "VPC/default/a");
-    }
-
-    #[test]
-    fn documents_of_others_are_unmanaged() {
-        assert_eq!(words("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"), ["unmanaged unknown_kind"]);
-        assert_eq!(words("kind: VPC\n"), ["unmanaged not_kubernetes"]);
-        let file = apart("raw/notes.txt", "apiVersion: [");
-        assert_eq!(word(&file.documents[0]), "unmanaged not_a_yaml_file");
-    }
-
-    #[test]
-    fn directives_and_marks_are_read() {
-        assert_eq!(words(&format!("\u{feff}%YAML 1.2\n---\n{WEB}...\n--- # next\n{WEB}")).len(), 2);
-        assert_eq!(words(&format!("\u{feff}{WEB}")), ["VPC/default/web"]);
-        assert_eq!(words(&WEB.replace('\n', "\r\n")), ["VPC/default/web"]);
-    }
-
-    #[test]
-    fn a_file_that_is_too_much_is_held_whole() {
-        assert_eq!(words(&"---\n".repeat(MAX_DOCUMENTS + 1)), ["held too_many_documents"]);
-        assert_eq!(words(&"#".repeat(MAX_BYTES + 1)), ["held file_too_large"]);
-    }
-
-    #[test]
-    fn key_order_is_kept() {
-        let file = apart(
-            "raw/a.yaml",
-            "kind: VPC\nspec: {z: 1, a: 2}\napiVersion: vpc.githedgehog.com/v1\nmetadata: {name: a}\n",
-        );
-
-        let RawContent::Document(document) = &file.documents[0].content else { unreachable!() };
-        let keys: Vec<_> = document.body.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["kind", "spec", "apiVersion", "metadata"]);
     }
 }

@@ -3,8 +3,10 @@
 mod conflicts;
 mod deletions;
 mod direction;
+mod directory;
 mod merge;
 mod paths;
 mod raw_documents;
 mod sides;
 mod table;
+mod taking_apart;

@@ -33,7 +33,7 @@ fn a_renamed_file_keeps_its_order_and_annotations() {
 
     let new = written(&world.plan(), "managed/vpcs/new.yaml").unwrap();
 
-    assert_eq!(new, text.replace("name: old", "name: new").replace("spec: {a: 1}", "spec:\n  a: 1"));
+    assert_eq!(new, text.replace("name: old", "name: new"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::sides::{
     World, deleted, digest, document, entry, fates, key, one, outcome, path, reason, text, three, two, written,
 };
 use crate::domain::fate::{DocumentId, Effect, Fate};
-use crate::domain::policy::OnFirstDifference;
+use crate::domain::policy::{Archive, OnFirstDifference};
 use crate::plan::{GitSide, NetBoxSide, NetBoxWrite};
 
 const OTHERS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
@@ -230,7 +230,7 @@ fn a_remembered_document_is_never_overlay_again_and_leaves_with_its_file() {
     let mut world = World::new();
     world.agreed("web", 7, two()).raw("a.yaml", &format!("{}---\n{OTHERS}", web()));
     let blob = world.sides.raw[0].blob.clone();
-    let id = |index| DocumentId { path: path("raw/a.yaml"), blob: blob.clone(), index };
+    let id = |index| DocumentId { path: path("raw/a.yaml"), blob: blob.clone(), index, item: None };
     let ingested = Fate::Ingested { key: key("web"), effect: Effect::Created };
     world.sides.remembered.insert(id(0), ingested);
     world.sides.remembered.insert(id(1), Fate::Unmanaged { reason: reason("unknown_kind") });
@@ -349,4 +349,104 @@ fn the_base_of_an_ingested_object_is_both_sides_as_they_will_be() {
 
     assert_eq!(base.git.unwrap().shared, digest(&key("web"), one()));
     assert_eq!(base.netbox.unwrap().id, 7);
+}
+
+fn list(items: &[String]) -> String {
+    let items: Vec<String> =
+        items.iter().map(|item| format!("- {}\n", item.trim_end().replace('\n', "\n  "))).collect();
+    format!("# from kubectl\napiVersion: v1\nkind: List\nitems:\n{}", items.concat())
+}
+
+#[test]
+fn the_items_of_a_list_become_managed_files_that_say_which_item_they_were() {
+    let mut world = World::new();
+    world.row("web", 7, one()).row("db", 8, two());
+    world.raw("a.yaml", &format!("---\n---\n{}", list(&[web(), text("db", &two())])));
+
+    let plan = world.plan();
+
+    assert_eq!(fates(&plan), ["unmanaged empty", "ingested created", "ingested created"]);
+    assert!(deleted(&plan, "raw/a.yaml"));
+    let text = written(&plan, "managed/vpcs/db.yaml").unwrap();
+    assert!(text.contains("original-document-index: \"1\"") && text.contains("original-item-index: \"1\""), "{text}");
+    let log = written(&plan, ".hnp/archive-log.yaml").unwrap();
+    assert!(log.contains("item: 1\n    fate: ingested\n    key: VPC/default/db"), "{log}");
+}
+
+#[test]
+fn a_list_with_a_refused_item_goes_aside_whole_and_once() {
+    let mut world = World::new();
+    let bad = "apiVersion: vpc.githedgehog.com/v1beta1\nkind: VPC\nmetadata: {}\n".to_owned();
+    let drop = format!("{}---\n{OTHERS}", list(&[bad.clone(), web(), bad]));
+    world.row("web", 7, one()).raw("a.yaml", &drop);
+
+    let plan = world.plan();
+
+    assert_eq!(fates(&plan), ["rejected no_name", "ingested created", "rejected no_name", "unmanaged unknown_kind"]);
+    assert_eq!(written(&plan, "unmanaged/a.yaml").unwrap(), drop);
+    let reasons = written(&plan, "unmanaged/a.yaml.reasons.yaml").unwrap();
+    assert!(reasons.contains("- index: 0\n  item: 2\n  line: 13\n"), "{reasons}");
+}
+
+#[test]
+fn a_list_stays_whole_while_one_of_its_items_is_open() {
+    let mut world = World::new();
+    world.row("web", 7, one()).raw("a.yaml", &list(&[web(), text("db", &two())]));
+    world.at(&key("db")).unanswered = Some(reason("down"));
+
+    let plan = world.plan();
+
+    assert_eq!(fates(&plan), ["ingested created", "pending netbox_failing"]);
+    assert!(!deleted(&plan, "raw/a.yaml"));
+    assert_eq!(plan.remember[0].0.to_string(), "fabrics/lab/raw/a.yaml#0.0");
+}
+
+#[test]
+fn an_archive_may_keep_the_file_itself_beside_its_old_place() {
+    let mut world = World::new();
+    world.policy.archive = Archive::Rename;
+    world.row("web", 7, one()).raw("d/a.yaml", &web());
+
+    let plan = world.plan();
+
+    assert!(deleted(&plan, "raw/d/a.yaml"));
+    assert_eq!(written(&plan, "raw/d/a.yaml.archived").unwrap(), web());
+    assert!(written(&plan, ".hnp/archive-log.yaml").is_some());
+}
+
+#[test]
+fn an_archived_file_is_never_overwritten_and_an_equal_one_is_enough() {
+    let mut world = World::new();
+    world.policy.archive = Archive::Rename;
+    world.raw("a.yaml", OTHERS).raw("b.yaml", OTHERS);
+    world.sides.tree.insert(path("raw/a.yaml.archived"), entry(b"another one"));
+    world.sides.tree.insert(path("raw/b.yaml.archived"), entry(OTHERS.as_bytes()));
+
+    let plan = world.plan();
+
+    assert_eq!(written(&plan, "raw/a.yaml-1.archived").unwrap(), OTHERS);
+    assert!(!plan.edits.contains_key(&path("raw/a.yaml.archived")));
+    assert!(deleted(&plan, "raw/b.yaml") && !plan.edits.contains_key(&path("raw/b.yaml-1.archived")));
+}
+
+#[test]
+fn an_archive_may_keep_nothing() {
+    let mut world = World::new();
+    world.policy.archive = Archive::None;
+    world.row("web", 7, one()).raw("a.yaml", &web());
+
+    let plan = world.plan();
+
+    assert!(deleted(&plan, "raw/a.yaml"));
+    assert_eq!(written(&plan, ".hnp/archive-log.yaml"), None);
+}
+
+#[test]
+fn archived_files_are_nobodys_documents() {
+    let mut world = World::new();
+    world.raw("a.yaml.archived", &web());
+
+    let plan = world.plan();
+
+    assert!(fates(&plan).is_empty() && plan.edits.is_empty());
 }

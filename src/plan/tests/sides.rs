@@ -67,12 +67,17 @@ pub(super) struct World {
 impl World {
     pub(super) fn new() -> Self {
         let directory = RepoPath::new(DIRECTORY).unwrap();
-        let marker = Marker { fabric: FabricName::new("lab"), ledger: LedgerId::new("01LEDGER") };
+        let mut marker = Marker::new(FabricName::new("lab"), LedgerId::new("01LEDGER"));
+        // No part of the skeleton is put back unless a test is about that.
+        let kinds = Catalogue::hedgehog().iter().map(|spec| format!("managed/{}", spec.directory));
+        let others = ["raw", "unmanaged", "README.md", ".hnp/archive-log.yaml"].map(str::to_owned);
+        marker.restored = kinds.chain(others).collect();
         let (marker_at, bytes) = (marker_path(&directory), render_marker(&marker, None));
         let sides = Sides {
             fabric: marker.fabric,
             directory,
             ledger: marker.ledger,
+            catalogue: Catalogue::hedgehog().clone(),
             head: None,
             tree: BTreeMap::from([(marker_at.clone(), entry(&bytes))]),
             own_files: BTreeMap::from([(marker_at, bytes)]),
@@ -80,8 +85,11 @@ impl World {
             other_paths: BTreeMap::new(),
             broken: Vec::new(),
             raw: Vec::new(),
+            copies: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            warnings: Vec::new(),
             fabric_missing: false,
+            compared_in_full: false,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         };
         Self { sides, policy: Policy::default(), history: BTreeMap::new() }
@@ -160,7 +168,12 @@ impl World {
     }
 
     pub(super) fn raw(&mut self, below: &str, text: &str) -> &mut Self {
-        let at = path(&format!("raw/{below}"));
+        self.found(&format!("raw/{below}"), text)
+    }
+
+    /// A file that goes the way of raw files, wherever it stands.
+    pub(super) fn found(&mut self, below: &str, text: &str) -> &mut Self {
+        let at = path(below);
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         let file = take_apart(Catalogue::hedgehog(), &at, &Oid::of_blob(&bytes), bytes);
         for document in &file.documents {
@@ -213,8 +226,10 @@ pub(super) fn fates(plan: &FabricPlan) -> Vec<String> {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Document { path, index, fate, .. } => Some((path.clone(), *index, word(fate))),
-            Item::Object { .. } | Item::File { .. } => None,
+            Item::Document { path, index, item_index, fate, .. } => {
+                Some((path.clone(), (*index, *item_index), word(fate)))
+            }
+            Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
     documents.sort();

@@ -40,7 +40,7 @@ fn a_change_in_netbox_is_written_to_the_file_where_it_is() {
     let plan = world.plan();
 
     assert_eq!(outcome(&plan, &key("web")), "git_updated");
-    assert!(written(&plan, "managed/vpcs/web.yaml").unwrap().ends_with("spec:\n  a: 2\n"));
+    assert!(written(&plan, "managed/vpcs/web.yaml").unwrap().ends_with("spec: {\"a\":2}\n"));
     assert_eq!(plan.changes[0].verb, Verb::Update);
     assert!(plan.changed_by.contains("ann"));
     let base = plan.base[0].base.as_ref().unwrap();
@@ -464,4 +464,15 @@ fn a_marker_that_names_no_ledger_is_given_ours() {
     world.sides.own_files.insert(at, bytes::Bytes::from_static(b"{\"fabric\": \"lab\"}"));
 
     assert!(written(&world.plan(), ".hnp/manifest.yaml").unwrap().contains("01LEDGER"));
+}
+
+#[test]
+fn comments_survive_an_update_where_their_values_did() {
+    let mut world = World::new();
+    let text = "# Ours.\napiVersion: vpc.githedgehog.com/v1beta1\nkind: VPC\nmetadata: {name: web}\nspec:\n  a: 1 # one\n  b: 2 # two\n";
+    world.git_text("web", text).base_text("web", 7, text).row("web", 7, json!({"a": 1, "b": 3}));
+
+    let plan = world.plan();
+
+    assert_eq!(written(&plan, "managed/vpcs/web.yaml").unwrap(), text.replace("b: 2 # two", "b: 3 # two"));
 }

@@ -1,43 +1,53 @@
 //! How NetBox names rows and requests: object types, URLs and paths.
 
-use crate::domain::kind::{Catalogue, Kind};
+use crate::domain::kind::{Catalogue, Home, KindSpec};
 
 use super::Model;
 
 /// What a row is.
-pub(super) enum Thing {
+pub(super) enum Thing<'c> {
     Fabric,
-    Object(Model, Kind),
+    /// The model where only one of NetBox's may hold it.
+    Object(Option<Model>, &'c KindSpec),
 }
 
-impl Thing {
+impl<'c> Thing<'c> {
     /// What a type is. A bare model name and a custom object's table (`table2model`, another number in each NetBox)
     /// do not say it alone; the row's URL does.
-    pub(super) fn named(object_type: &str, url: Option<&str>) -> Option<Self> {
-        let catalogue = Catalogue::hedgehog();
+    pub(super) fn named(catalogue: &'c Catalogue, object_type: &str, url: Option<&str>) -> Option<Self> {
+        if let Some(spec) = catalogue.of_mapped_type(object_type) {
+            return Some(Self::Object(None, spec));
+        }
         match object_type.split_once('.') {
             Some(("netbox_hedgehog", "hedgehogfabric")) => Some(Self::Fabric),
             Some(("netbox_hedgehog", model)) => {
-                catalogue.of_model(model).map(|spec| Self::Object(Model::Hedgehog, spec.kind.clone()))
+                catalogue.of_model(model).map(|spec| Self::Object(Some(Model::Hedgehog), spec))
             }
-            Some(("netbox_custom_objects", _)) => {
-                let slug = segment_after(url?, "/api/plugins/custom-objects/")?;
-                catalogue.of_slug(slug).map(|spec| Self::Object(Model::CustomObjects, spec.kind.clone()))
-            }
+            Some(("netbox_custom_objects", _)) => Self::custom_object(catalogue, url?),
             // Other apps, and those that only look like ours.
             Some(_) => None,
-            None => Self::of_url(url?),
+            None => Self::of_url(catalogue, url?),
         }
     }
 
-    fn of_url(url: &str) -> Option<Self> {
-        let catalogue = Catalogue::hedgehog();
-        if let Some(slug) = segment_after(url, "/api/plugins/custom-objects/") {
-            return catalogue.of_slug(slug).map(|spec| Self::Object(Model::CustomObjects, spec.kind.clone()));
+    fn of_url(catalogue: &'c Catalogue, url: &str) -> Option<Self> {
+        if let Some(thing) = Self::custom_object(catalogue, url) {
+            return Some(thing);
+        }
+        if let Some(spec) = catalogue.of_mapped_url(url) {
+            return Some(Self::Object(None, spec));
         }
         match segment_after(url, "/api/plugins/hedgehog/")? {
             "fabrics" => Some(Self::Fabric),
-            segment => catalogue.of_segment(segment).map(|spec| Self::Object(Model::Hedgehog, spec.kind.clone())),
+            segment => catalogue.of_segment(segment).map(|spec| Self::Object(Some(Model::Hedgehog), spec)),
+        }
+    }
+
+    fn custom_object(catalogue: &'c Catalogue, url: &str) -> Option<Self> {
+        let spec = catalogue.of_slug(segment_after(url, "/api/plugins/custom-objects/")?)?;
+        match spec.home {
+            Home::Hedgehog { .. } => Some(Self::Object(Some(Model::CustomObjects), spec)),
+            Home::CustomObject { .. } | Home::Mapped(_) => Some(Self::Object(None, spec)),
         }
     }
 }

@@ -4,6 +4,7 @@
 use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::render::{Provenance, render};
+use fgd_sync::plan::rewrite::rewrite;
 
 libfuzzer_sys::fuzz_target!(|content: &[u8]| {
     let catalogue = Catalogue::hedgehog();
@@ -15,5 +16,14 @@ libfuzzer_sys::fuzz_target!(|content: &[u8]| {
     match read_document(catalogue, &written) {
         ManagedFile::Document(again) => assert_eq!(again.shared().digest(), document.shared().digest()),
         other => panic!("what we wrote is read as {other:?}: {}", String::from_utf8_lossy(&written)),
+    }
+
+    let mut wanted = document.body.clone();
+    wanted.insert("spec".to_owned(), "another".into());
+    if let Some(edited) = rewrite(content, &wanted) {
+        match read_document(catalogue, &edited) {
+            ManagedFile::Document(again) => assert_eq!(again.body, wanted),
+            other => panic!("what we edited is read as {other:?}: {}", String::from_utf8_lossy(&edited)),
+        }
     }
 });

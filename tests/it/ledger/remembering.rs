@@ -46,7 +46,7 @@ fn intent(name: &str) -> Intent {
 }
 
 fn document(index: usize) -> DocumentId {
-    DocumentId { path: RepoPath::new("fabrics/lab/raw/a.yaml").unwrap(), blob: Oid::of_blob(b"a"), index }
+    DocumentId { path: RepoPath::new("fabrics/lab/raw/a.yaml").unwrap(), blob: Oid::of_blob(b"a"), index, item: None }
 }
 
 #[tokio::test]

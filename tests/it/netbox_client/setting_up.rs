@@ -1,10 +1,17 @@
 //! Setting NetBox up: once, and again without effect.
 
-use fgd_sync::netbox::setup::{Effect, SetupOptions, SetupStep, setup};
-use fgd_sync::netbox::{Error, Model};
+use std::time::Duration;
 
-use super::{Lab, setup_options};
-use crate::support::fakes::netbox::NetBox;
+use fgd_sync::domain::kind::{Catalogue, Home, Kind, KindSpec};
+use fgd_sync::domain::mapping::{FieldPath, Mapping};
+use fgd_sync::domain::secret::SecretSource;
+use fgd_sync::netbox::setup::{Effect, SetupOptions, SetupStep, setup};
+use fgd_sync::netbox::{Client, Error, Model, Options};
+
+use secrecy::SecretString;
+
+use super::{Lab, options, setup_options};
+use crate::support::fakes::netbox::{NetBox, TOKEN};
 
 fn not_unchanged(steps: &[SetupStep]) -> Vec<&SetupStep> {
     steps.iter().filter(|step| step.effect != Effect::Unchanged).collect()
@@ -80,4 +87,44 @@ async fn a_field_of_another_type_is_told_and_left_alone() {
     let error = setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap_err();
 
     assert!(matches!(&error, Error::NoEndpoint { request, .. } if request.contains("`spec`")), "{error}");
+}
+
+#[tokio::test]
+async fn kinds_of_the_settings_are_set_up_with_the_others() {
+    let gateways = KindSpec {
+        kind: Kind::new("Gateway"),
+        group: "gateway.githedgehog.com".to_owned(),
+        version: "v1alpha1".to_owned(),
+        directory: "gateways".to_owned(),
+        home: Home::CustomObject { slug: "hedgehog-gateways".to_owned() },
+        keyed_lists: Vec::new(),
+    };
+    let mapping = Mapping {
+        endpoint: "ipam/vlans/".to_owned(),
+        object_type: "ipam.vlan".to_owned(),
+        fabric: FieldPath::new("custom_fields.fabric").unwrap(),
+        name: FieldPath::new("name").unwrap(),
+        fields: Vec::new(),
+    };
+    let vlans = KindSpec {
+        kind: Kind::new("Vlan"),
+        directory: "vlans".to_owned(),
+        home: Home::Mapped(mapping),
+        ..gateways.clone()
+    };
+    let catalogue = Catalogue::hedgehog().with([gateways, vlans]).unwrap();
+    let netbox = NetBox::bare();
+    netbox.add_vlans();
+    let token = SecretSource::Text(SecretString::from(TOKEN));
+    let options = options(netbox.url(), token, Model::CustomObjects, Duration::from_secs(10));
+    let client = Client::new(Options { catalogue, ..options }).unwrap();
+
+    let steps = setup(&client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+
+    assert_eq!(steps.len(), 13 + 13 * 6 + 2);
+    let types = netbox.admin_rows("plugins/custom-objects/custom-object-types/");
+    assert!(types.iter().any(|row| row["slug"] == "hedgehog-gateways" && row["name"] == "hedgehog_gateways"));
+    let rule = &netbox.admin_rows("extras/event-rules/")[0];
+    assert_eq!(rule["object_types"].as_array().unwrap().len(), 14);
+    assert!(rule["object_types"].as_array().unwrap().contains(&"ipam.vlan".into()));
 }

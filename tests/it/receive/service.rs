@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use fgd_sync::domain::change::Change;
+use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::{Fabric, Policy};
@@ -296,6 +297,7 @@ pub fn routing(model: Model) -> Routing {
             fabric("other-fabric", "main", "lab"),
             fabric("far-fabric", "prod", "second"),
         ],
+        catalogue: Catalogue::hedgehog().clone(),
     }
 }
 

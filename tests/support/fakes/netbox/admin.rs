@@ -204,16 +204,27 @@ fn map(value: Value) -> Map<String, Value> {
 /// The 12 kinds as custom object types.
 pub(super) fn create_types(world: &mut World) {
     for (_, segment, model, _) in KINDS {
-        let body = json!({"name": format!("hedgehog_{model}"), "slug": format!("hedgehog-{segment}")});
-        let id = made(create(world, TYPES, &map(body)))["id"].clone();
-        for field in ["name", "fabric", "namespace", "spec", "labels", "annotations"] {
-            let text = matches!(field, "name" | "fabric" | "namespace");
-            let body = json!({
-                "custom_object_type": id, "name": field, "type": if text { "text" } else { "json" },
-                "required": matches!(field, "name" | "fabric"), "primary": field == "name",
-            });
-            made(create(world, FIELDS, &map(body)));
-        }
+        create_type(world, &format!("hedgehog_{model}"), &format!("hedgehog-{segment}"));
+    }
+}
+
+/// More kinds, of the same form.
+pub(super) fn create_more_types(world: &mut World, kinds: &[(&str, &str)]) {
+    for (kind, slug) in kinds {
+        create_type(world, &slug.replace('-', "_"), slug);
+        world.more_kinds.insert((*kind).to_owned(), format!("plugins/custom-objects/{slug}/"));
+    }
+}
+
+fn create_type(world: &mut World, name: &str, slug: &str) {
+    let id = made(create(world, TYPES, &map(json!({"name": name, "slug": slug}))))["id"].clone();
+    for field in ["name", "fabric", "namespace", "spec", "labels", "annotations"] {
+        let text = matches!(field, "name" | "fabric" | "namespace");
+        let body = json!({
+            "custom_object_type": id, "name": field, "type": if text { "text" } else { "json" },
+            "required": matches!(field, "name" | "fabric"), "primary": field == "name",
+        });
+        made(create(world, FIELDS, &map(body)));
     }
 }
 

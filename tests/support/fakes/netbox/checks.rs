@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::core;
 use super::world::{FABRICS, Record, Refused, Shape, World};
 
 /// Fields of a plugin row that we never set, with their defaults.
@@ -33,6 +34,11 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// The fields of a new row, in the model's order.
 pub(super) fn creation(world: &World, path: &str, input: &Map<String, Value>) -> Result<Map<String, Value>, Refused> {
+    if matches!(world.tables[path].shape, Shape::Vlan) {
+        let fields = core::written(None, input);
+        check(world, path, None, &fields)?;
+        return Ok(fields);
+    }
     let mut fields = Map::new();
     match &world.tables[path].shape {
         Shape::Plugin { .. } => {
@@ -54,6 +60,7 @@ pub(super) fn creation(world: &World, path: &str, input: &Map<String, Value>) ->
                 fields.insert(field.clone(), input.get(&field).cloned().unwrap_or(default));
             }
         }
+        Shape::Vlan => {}
         Shape::Custom(types) => {
             for field in types.keys() {
                 fields.insert(field.clone(), input.get(field).cloned().unwrap_or(Value::Null));
@@ -72,7 +79,10 @@ pub(super) fn update(
     input: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Refused> {
     let mut fields = world.tables[path].rows[&id].fields.clone();
-    for (field, value) in &mut fields {
+    if matches!(world.tables[path].shape, Shape::Vlan) {
+        fields = core::written(Some(&fields), input);
+    }
+    for (field, value) in fields.iter_mut().filter(|_| !matches!(world.tables[path].shape, Shape::Vlan)) {
         if let Some(given) = input.get(field) {
             *value = given.clone();
         }
@@ -90,6 +100,7 @@ fn check(world: &World, path: &str, id: Option<u64>, fields: &Map<String, Value>
         Shape::Fabric if name.is_empty() => drop(errors.insert("name", "This field may not be blank.")),
         Shape::Fabric => {}
         Shape::Custom(types) => custom_errors(types, fields, &mut errors),
+        Shape::Vlan => core::check(fields)?,
     }
     if let Some(words) = world.refused_names.get(name) {
         errors.insert("__all__", words);

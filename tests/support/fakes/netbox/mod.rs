@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `world` | the rows, the change log, the queue of deliveries: NetBox's models |
 //! | `checks` | what NetBox refuses |
+//! | `core` | one of NetBox's own models |
 //! | `wire` | rows, snapshots and deliveries as JSON |
 //! | `server` | the socket, tokens, faults, counting |
 //! | `objects` | the REST endpoints of rows |
@@ -17,6 +18,7 @@
 
 mod admin;
 mod checks;
+mod core;
 mod objects;
 mod server;
 mod user;
@@ -51,6 +53,23 @@ impl NetBox {
         let netbox = Self::bare();
         admin::create_types(&mut netbox.world());
         netbox
+    }
+
+    /// As `custom_objects`, with more kinds as custom object types: kind and slug of each.
+    pub fn custom_objects_and(more: &[(&str, &str)]) -> Self {
+        let netbox = Self::custom_objects();
+        admin::create_more_types(&mut netbox.world(), more);
+        netbox
+    }
+
+    /// Adds one of NetBox's own models, whose rows are of the kind `Vlan`.
+    pub fn add_vlans(&self) {
+        core::add(&mut self.world());
+    }
+
+    /// A kind that setting up is expected to make a custom object type of.
+    pub fn expect_kind(&self, kind: &str, slug: &str) {
+        self.world().more_kinds.insert(kind.to_owned(), format!("plugins/custom-objects/{slug}/"));
     }
 
     /// With the custom objects plugin and no types.

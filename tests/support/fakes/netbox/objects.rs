@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::core;
 use super::server::{Asked, Reply};
 use super::wire;
 use super::world::{By, FABRICS, Record, Refused, Shape, Table, World};
@@ -88,6 +89,9 @@ fn list(world: &World, asked: &Asked, path: &str) -> Reply {
 
 /// Custom objects: `id` exactly, text fields by `icontains`, the last of repeated ones. The plugin filters nothing.
 fn passes(asked: &Asked, table: &Table, row: &Record) -> bool {
+    if let Shape::Vlan = table.shape {
+        return core::passes(asked, row);
+    }
     let Shape::Custom(types) = &table.shape else { return true };
     let ids = asked.all("id");
     let id = ids.is_empty() || ids.contains(&row.id.to_string().as_str());

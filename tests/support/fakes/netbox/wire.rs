@@ -4,6 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha512;
 
+use super::core;
 use super::world::{By, ChangeRecord, Delivery, FABRICS, Record, Shape, Table, World};
 
 /// PostgreSQL's jsonb: keys by length, then by bytes.
@@ -32,9 +33,9 @@ pub(super) fn rest(world: &World, table: &Table, row: &Record, base: &str) -> Va
         map.insert("display_url".to_owned(), json!(format!("{base}{path}{}/", row.id)));
     }
     map.insert("display".to_owned(), json!(display(world, table, row)));
-    map.extend(row.fields.clone());
+    map.extend(if let Shape::Vlan = table.shape { core::shown(&row.fields) } else { row.fields.clone() });
     map.insert("tags".to_owned(), json!([]));
-    if !matches!(table.shape, Shape::Custom(_)) {
+    if !matches!(table.shape, Shape::Custom(_) | Shape::Vlan) {
         map.insert("custom_fields".to_owned(), json!({}));
     }
     map.insert("created".to_owned(), json!(row.created));
@@ -69,6 +70,8 @@ pub(super) fn snapshot(table: &Table, row: &Record) -> Value {
     if matches!(table.shape, Shape::Custom(_)) {
         map.insert("owner".to_owned(), Value::Null);
         map.extend(row.fields.clone());
+    } else if let Shape::Vlan = table.shape {
+        map.extend(core::snapshot(&row.fields));
     } else {
         map.extend(row.fields.clone());
         map.insert("custom_fields".to_owned(), json!({}));
@@ -149,6 +152,14 @@ fn data(world: &World, path: &str, row: &Record) -> Value {
     let mut map = Map::new();
     let mut put = |field: &str, value: Value| drop(map.insert(field.to_owned(), value));
     put("id", json!(row.id));
+    if let Shape::Vlan = table.shape {
+        put("url", url);
+        put("display", display);
+        put("created", json!(row.created));
+        put("last_updated", json!(row.last_updated));
+        map.extend(core::shown(&row.fields));
+        return Value::Object(map);
+    }
     if matches!(table.shape, Shape::Custom(_)) {
         put("url", url);
         put("display", display);

@@ -43,6 +43,8 @@ pub(super) enum Shape {
     Fabric,
     /// Field name to (type, required).
     Custom(BTreeMap<String, (String, bool)>),
+    /// A core model.
+    Vlan,
 }
 
 #[derive(Clone)]
@@ -115,6 +117,8 @@ pub(super) struct World {
     pub flavor: Flavor,
     /// By path below `/api/`.
     pub tables: BTreeMap<String, Table>,
+    /// Kinds beside the 12, with their paths.
+    pub more_kinds: BTreeMap<String, String>,
     pub admin: BTreeMap<&'static str, admin::Rows>,
     pub changes: Vec<ChangeRecord>,
     pub queue: VecDeque<Delivery>,
@@ -149,6 +153,7 @@ impl World {
         Self {
             flavor,
             tables,
+            more_kinds: BTreeMap::new(),
             admin: admin::empty(flavor),
             changes: Vec::new(),
             queue: VecDeque::new(),
@@ -167,6 +172,9 @@ impl World {
 
     /// The path of a kind's list endpoint below `/api/`.
     pub fn path_of_kind(&self, kind: &str) -> String {
+        if let Some(path) = self.more_kinds.get(kind) {
+            return path.clone();
+        }
         let known = KINDS.iter().find(|known| known.0 == kind);
         let (_, segment, ..) = known.unwrap_or_else(|| panic!("the stand-in knows no kind {kind}"));
         match self.flavor {

@@ -1,0 +1,3 @@
+//! Subcommands that need no service.
+
+pub mod lint;
