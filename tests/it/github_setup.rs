@@ -50,7 +50,10 @@ async fn the_webhook_is_made_once_and_found_right_afterwards() {
     assert_eq!(second, [format!("main: the webhook to {RECEIVER} is right")]);
     let hooks = github.hosted("acme/fabric").hooks();
     assert_eq!(hooks.len(), 1);
-    assert_eq!((hooks[0].secret.as_deref(), &hooks[0].events), (Some("a-secret-of-this-test"), &vec!["push".to_owned()]));
+    assert_eq!(
+        (hooks[0].secret.as_deref(), &hooks[0].events),
+        (Some("a-secret-of-this-test"), &vec!["push".to_owned()])
+    );
 }
 
 #[tokio::test]
