@@ -6,6 +6,7 @@
 mod accept;
 mod fabrics;
 mod footprint;
+mod github;
 mod jobs;
 mod lag;
 mod load;
@@ -49,7 +50,7 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 8] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs", "peers"];
+const NAMES: [&str; 9] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs", "github", "peers"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
@@ -60,6 +61,7 @@ async fn run(name: &str) -> Result<Vec<Line>, Failure> {
         "large" => footprint::large_fabric().await,
         "fabrics" => fabrics::run().await,
         "jobs" => jobs::run().await,
+        "github" => github::run().await,
         "peers" => peers::run().await,
         other => Err(Failure(format!("there is no benchmark `{other}`; there are {}", NAMES.join(", ")))),
     }

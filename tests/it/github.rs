@@ -6,6 +6,7 @@ mod asking;
 mod faults;
 mod limits;
 mod refusals;
+mod replicas;
 mod signed;
 mod statuses;
 mod tokens;
