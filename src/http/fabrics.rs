@@ -41,7 +41,7 @@ pub(super) struct FabricsQuery {
     "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "guarded_deletions": 0,
+        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
         "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -74,6 +74,8 @@ pub(super) struct FabricView {
     objects: u64,
     /// Objects that wait for a person.
     held: u64,
+    /// How many of them are conflicts, which `GET /api/v1/conflicts` lists.
+    conflicts: u64,
     /// Deletions that wait for `confirm-deletions`.
     guarded_deletions: u64,
     /// What was given up and waits for a replay or a discard.
@@ -116,7 +118,7 @@ enum Standing {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "guarded_deletions": 0,
+    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
     "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -370,6 +372,7 @@ impl FabricView {
             pending_since: standing.oldest_pending.map(rfc3339),
             objects: standing.objects,
             held: standing.held,
+            conflicts: standing.conflicts,
             guarded_deletions: standing.guarded,
             dead_letters: standing.dead_letters,
             last_sync: standing.last_sync.map(rfc3339),

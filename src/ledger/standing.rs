@@ -13,10 +13,10 @@ use super::{Error, Ledger, parse};
 /// Fabrics of one pipeline: a few thousand commands.
 const AT_ONCE: usize = 250;
 /// Commands for each fabric; see `ask`.
-const COMMANDS: usize = 10;
+const COMMANDS: usize = 11;
 
 type Fields = HashMap<String, String>;
-type Raw = (Fields, u64, u64, u64, u64, u64, u64, Vec<String>, Vec<String>, Option<String>);
+type Raw = (Fields, u64, u64, u64, u64, u64, u64, u64, Vec<String>, Vec<String>, Option<String>);
 
 impl Ledger {
     /// How fabrics stand, in the order asked; an unknown one stands empty. A fixed number of commands for each, none of
@@ -46,6 +46,7 @@ impl Ledger {
             .hlen(key("batch"))
             .hlen(key("base"))
             .hlen(key("held"))
+            .hlen(key("conflicts"))
             .scard(key("guarded"))
             .zcard(key("dead_letters:fabric"))
             .zrange(key("pending_jobs"), 0, 0)
@@ -55,7 +56,7 @@ impl Ledger {
 }
 
 fn read(
-    (fields, pending, batch, objects, held, guarded, dead_letters, waiting, at_work, head): Raw,
+    (fields, pending, batch, objects, held, conflicts, guarded, dead_letters, waiting, at_work, head): Raw,
 ) -> Result<FabricStanding, Error> {
     let time = |name: &str| fields.get(name).map(|text| parse::<Millis>("fabric", text)).transpose();
     let oid = |text: &String| text.parse().map_err(|error| Error::corrupt("fabric", error));
@@ -65,6 +66,7 @@ fn read(
         oldest_pending: waiting.iter().chain(&at_work).filter_map(|job| accepted(job)).min(),
         objects,
         held,
+        conflicts,
         guarded,
         dead_letters,
         last_sync: time("last_sync")?,

@@ -385,6 +385,7 @@ pub struct FabricStanding {
     /// Objects in the base.
     pub objects: u64,
     pub held: u64,
+    pub conflicts: u64,
     pub guarded: u64,
     pub dead_letters: u64,
     /// End of the last run that succeeded or held.
