@@ -1,5 +1,6 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+mod onboarding;
 mod pace;
 mod repositories;
 
@@ -30,6 +31,8 @@ use crate::repo;
 use crate::run::Runner;
 use crate::validate::Crds;
 use crate::webhook;
+
+pub use onboarding::{Onboarded, init_fabrics};
 
 /// How long running batches may take after the stop was asked for: less than what Kubernetes and systemd grant by default.
 const GRACE: Duration = Duration::from_secs(25);
@@ -69,6 +72,8 @@ pub enum StartError {
     NoSecret { name: NetBoxName },
     #[error("the CRDs of the fabric `{fabric}` cannot be used")]
     Crds { fabric: FabricName, source: lint::files::Error },
+    #[error("the settings have no fabric named `{name}`")]
+    NoSuchFabric { name: FabricName },
     #[error("the settings have no NetBox named `{name}`")]
     NoSuchNetBox { name: NetBoxName },
     #[error("a secret cannot be read")]
@@ -91,19 +96,10 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let listener = TcpListener::bind(settings.listen)
             .map_err(|source| StartError::Listen { address: settings.listen, source })?;
-        let ledger = Ledger::open(ledger_options(&settings)?, clock).await?;
+        let (ledger, runner) = open(&settings, clock).await?;
         for risk in ledger.durability().await? {
             tracing::warn!(risk = %risk, "accepted work may be lost");
         }
-        let runner = Arc::new(Runner {
-            ledger: ledger.clone(),
-            repositories: repositories::open(&settings, Some(&ledger))?,
-            netboxes: netboxes(&settings)?,
-            fabrics: settings.fabrics.clone(),
-            catalogue: settings.kinds.clone(),
-            crds: crds(&settings)?,
-            people: people(&settings),
-        });
         let (wake, metrics) = (Arc::new(Notify::new()), Arc::new(WorkMetrics::default()));
         let config::RateLimits { api_per_second, refused_webhooks_per_minute } = settings.rate_limits;
         let rates = RateLimits { api_per_second, refused_webhooks_per_minute };
@@ -174,6 +170,21 @@ impl App {
     pub async fn receive_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         Ok(http::serve(self.listener, self.state, shutdown).await?)
     }
+}
+
+/// The ledger, and what does the work on it.
+async fn open(settings: &Settings, clock: Clock) -> Result<(Ledger, Arc<Runner>), StartError> {
+    let ledger = Ledger::open(ledger_options(settings)?, clock).await?;
+    let runner = Runner {
+        ledger: ledger.clone(),
+        repositories: repositories::open(settings, Some(&ledger))?,
+        netboxes: netboxes(settings)?,
+        fabrics: settings.fabrics.clone(),
+        catalogue: settings.kinds.clone(),
+        crds: crds(settings)?,
+        people: people(settings),
+    };
+    Ok((ledger, Arc::new(runner)))
 }
 
 /// Sets up every NetBox of the settings, or only one, and tells each step as it is done.

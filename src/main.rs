@@ -40,6 +40,8 @@ enum Command {
         #[command(subcommand)]
         server: Setup,
     },
+    /// Make the fabrics' directories in their repositories; what is right already is left alone.
+    Init(cli::init::InitArgs),
     /// Check Kubernetes documents as the service and a cluster would; needs no server and no settings.
     Lint(cli::lint::LintArgs),
     /// Print the API description (OpenAPI, JSON).
@@ -102,6 +104,7 @@ async fn main() -> ExitCode {
             Ok(settings) => setup_github(&settings, name.map(RepoName::new), dry_run).await,
             Err(code) => code,
         },
+        Command::Init(args) => cli::init::run(&args).await,
         Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => openapi(),
     }

@@ -1,3 +1,4 @@
-//! Subcommands that need no service.
+//! Subcommands with more to them than a call.
 
+pub mod init;
 pub mod lint;

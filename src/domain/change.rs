@@ -27,8 +27,12 @@ pub enum Change {
     Resolution { key: Key },
     /// Compare everything: by schedule, by request, or because a delivery said that a fabric appeared.
     Everything,
+    /// Compare everything, and make the directory whole again: a person wants also what was deleted of it on purpose.
+    Restore,
     /// Compare everything and only tell what would be done.
     DryRun,
+    /// Tell what `Restore` would do.
+    RestoreDryRun,
 }
 
 /// What NetBox says happened to a row.
@@ -52,6 +56,30 @@ impl ObjectEvent {
 }
 
 impl Change {
+    /// Whether it only asks what would be done.
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Self::DryRun | Self::RestoreDryRun => true,
+            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Everything | Self::Restore => false,
+        }
+    }
+
+    /// Whether it asks for a look at everything.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Everything | Self::Restore | Self::DryRun | Self::RestoreDryRun => true,
+            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } => false,
+        }
+    }
+
+    /// Whether it wants the directory whole again.
+    pub fn restores(&self) -> bool {
+        match self {
+            Self::Restore | Self::RestoreDryRun => true,
+            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Everything | Self::DryRun => false,
+        }
+    }
+
     /// Names the change among its fabric's pending ones: changes of one slot are merged into one.
     pub fn slot(&self) -> String {
         match self {
@@ -59,7 +87,9 @@ impl Change {
             Self::GitMoved => "git".to_owned(),
             Self::Resolution { key } => format!("resolution:{key}"),
             Self::Everything => "everything".to_owned(),
+            Self::Restore => "restore".to_owned(),
             Self::DryRun => "dry_run".to_owned(),
+            Self::RestoreDryRun => "restore_dry_run".to_owned(),
         }
     }
 }
@@ -71,7 +101,9 @@ impl fmt::Display for Change {
             Self::GitMoved => f.write_str("head moved"),
             Self::Resolution { key } => write!(f, "{key} resolved"),
             Self::Everything => f.write_str("full comparison"),
+            Self::Restore => f.write_str("restoration of the directory"),
             Self::DryRun => f.write_str("dry run"),
+            Self::RestoreDryRun => f.write_str("dry run of a restoration"),
         }
     }
 }

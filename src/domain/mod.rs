@@ -5,6 +5,7 @@ pub mod cause;
 pub mod change;
 pub mod conflict;
 pub mod digest;
+pub mod directory;
 pub mod document;
 pub mod edit;
 pub mod fate;

@@ -63,7 +63,8 @@ name!(
 );
 
 /// What one commit goes to: a repository and a branch. One writer at a time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Target {
     pub repo: RepoName,
     pub branch: BranchName,
@@ -85,6 +86,20 @@ impl FromStr for Target {
             .filter(|(repo, branch)| !repo.is_empty() && !branch.is_empty())
             .ok_or_else(|| NotATarget(text.to_owned()))?;
         Ok(Self { repo: RepoName::new(repo), branch: BranchName::new(branch) })
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = NotATarget;
+
+    fn try_from(text: String) -> Result<Self, NotATarget> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
     }
 }
 

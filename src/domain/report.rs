@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::directory::DirectoryReport;
 use super::fate::{Fate, Reason};
 use super::key::Key;
 use super::names::{FabricName, Oid, RunId};
@@ -91,6 +92,8 @@ pub struct FabricReport {
     pub counts: Counts,
     /// The first `MAX_ITEMS` items, held and rejected ones first.
     pub items: Vec<Item>,
+    #[serde(default)]
+    pub directory: DirectoryReport,
 }
 
 /// How many items a report keeps.

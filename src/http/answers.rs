@@ -62,6 +62,7 @@ impl AcceptedView {
                 {"item": "object", "key": {"kind": "VPC", "namespace": "default", "name": "db"},
                     "outcome": "git_updated", "reason": null},
             ],
+            "directory": {"work": "none", "written": [], "moved": null},
         },
     }],
 }))]

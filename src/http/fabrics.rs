@@ -14,6 +14,7 @@ use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
 use super::input::{JsonBody, NoParameters, Query, limit};
+use super::onboarding::{DirectoryView, ForeignView};
 use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
@@ -41,6 +42,7 @@ pub(super) struct FabricsQuery {
     "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
+        "directory_status": {"status": "initialized", "reason": null},
         "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
@@ -65,6 +67,8 @@ pub(super) struct FabricView {
     branch: String,
     /// In the repository; empty for its root.
     directory: String,
+    /// How the directory itself stands, apart from whether its objects agree.
+    directory_status: DirectoryView,
     netbox: String,
     /// Changes that are recorded and not yet settled.
     pending_changes: u64,
@@ -118,6 +122,7 @@ enum Standing {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
+    "directory_status": {"status": "initialized", "reason": null},
     "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
@@ -126,7 +131,12 @@ enum Standing {
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
     }],
-    "guarded": [], "last_run": null,
+    "guarded": [], "missing_parts": ["README.md"],
+    "foreign": {"count": 1, "files": [{
+        "path": "lab/kustomization.yaml",
+        "reason": {"code": "outside", "message": "It is not in raw/, managed/ or unmanaged/, and is left alone."},
+    }]},
+    "last_run": null,
 }))]
 pub(super) struct FabricDetailView {
     #[serde(flatten)]
@@ -135,6 +145,10 @@ pub(super) struct FabricDetailView {
     held_objects: Vec<HeldView>,
     /// What `confirm-deletions` would let go.
     guarded: Vec<KeyView>,
+    /// Parts of the directory's skeleton that somebody deleted, and that only `init` with `force` puts back.
+    missing_parts: Vec<String>,
+    /// Files in the directory that are left alone.
+    foreign: ForeignView,
     last_run: Option<ReportView>,
 }
 
@@ -235,12 +249,16 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
-    let fabric = views(&state, &[fabric], &state.ledger.pauses().await?).await?.into_iter().next();
+    let pauses = state.ledger.pauses().await?;
+    let standing = state.ledger.standings(&[(&fabric.name, &fabric.target)]).await?.pop().unwrap_or_default();
+    let seen = standing.directory.as_ref().map(|record| record.condition.clone()).unwrap_or_default();
     let held = status.held.into_iter().map(|(key, reason)| HeldView { key: key.into(), reason: reason.into() });
     Ok(HttpResponse::Ok().json(FabricDetailView {
-        fabric: fabric.expect("one was asked for"),
+        fabric: FabricView::of(fabric, &standing, &pauses),
         held_objects: held.take(MOST_HELD).collect(),
         guarded: status.guarded.into_iter().map(KeyView::from).collect(),
+        missing_parts: seen.missing,
+        foreign: seen.foreign.into(),
         last_run: status.last_run.map(ReportView::from),
     }))
 }
@@ -367,6 +385,7 @@ impl FabricView {
             repository: fabric.target.repo.to_string(),
             branch: fabric.target.branch.to_string(),
             directory: fabric.directory.to_string(),
+            directory_status: DirectoryView::of(standing),
             netbox: fabric.netbox.to_string(),
             pending_changes: standing.pending_changes,
             pending_since: standing.oldest_pending.map(rfc3339),

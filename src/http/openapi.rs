@@ -10,7 +10,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    bulk, conflicts, connections, dead, deliveries, events, fabrics, health, jobs, metrics, pausing, runs, webhooks,
+    bulk, conflicts, connections, dead, deliveries, events, fabrics, health, jobs, metrics, onboarding, pausing, runs,
+    webhooks,
 };
 
 #[derive(OpenApi)]
@@ -113,6 +114,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::list_fabrics)
         .service(fabrics::show_fabric)
         .service(fabrics::sync_fabric)
+        .service(onboarding::init_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
         .service(conflicts::list_conflicts)

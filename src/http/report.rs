@@ -7,6 +7,8 @@ use crate::domain::fate::{Effect, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::report::{ClosedBecause, Counts, FabricReport, Item, Outcome};
 
+use super::onboarding::DirectoryReportView;
+
 /// What a run did for one fabric.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReportView {
@@ -25,6 +27,7 @@ pub(super) struct ReportView {
     counts: Counts,
     /// The first thousand, held and rejected ones first.
     items: Vec<ItemView>,
+    directory: DirectoryReportView,
 }
 
 /// What happened to one object, raw document or file.
@@ -140,6 +143,7 @@ impl From<FabricReport> for ReportView {
             proposal: report.proposal,
             counts: report.counts,
             items: report.items.into_iter().map(ItemView::from).collect(),
+            directory: report.directory.into(),
         }
     }
 }

@@ -74,6 +74,7 @@ fn read(
         commit,
         lag: time("lag")?.map(|Millis(ms)| Duration::from_millis(ms)),
         error: fields.get("error").map(|text| parse("fabric", text)).transpose()?,
+        directory: fields.get("directory").map(|text| parse("fabric", text)).transpose()?,
     })
 }
 

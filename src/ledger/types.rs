@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::change::Change;
 use crate::domain::conflict::{Documents, LostEdit, Resolution};
+use crate::domain::directory::DirectoryRecord;
 use crate::domain::fate::{DocumentId, Fate, Reason};
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
@@ -201,6 +202,8 @@ pub struct FabricMemory {
     pub guarded: BTreeSet<Key>,
     /// A person said that this ledger may take over a directory whose marker names another.
     pub adopt: bool,
+    /// The fabric's directory, as the last run left it; `None` before the first.
+    pub directory: Option<DirectoryRecord>,
 }
 
 /// What a run wants remembered of one fabric, in one atomic step.
@@ -225,6 +228,8 @@ pub struct Advance {
     pub guarded: Option<BTreeSet<Key>>,
     /// Ends a person's permission to adopt, once the marker is ours.
     pub adopted: bool,
+    /// Replaces what is remembered of the directory, when given.
+    pub directory: Option<DirectoryRecord>,
 }
 
 /// A job as the status API shows it.
@@ -397,6 +402,8 @@ pub struct FabricStanding {
     /// From the acceptance of the oldest change of the last run that came through to its end.
     pub lag: Option<Duration>,
     pub error: Option<JobError>,
+    /// Its directory, as the last run that looked at it found or left it.
+    pub directory: Option<DirectoryRecord>,
 }
 
 /// One run on a target.

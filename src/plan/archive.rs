@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::directory::FABRIC_UNKNOWN;
 use super::keys::Keys;
 use super::layout::{ARCHIVED, archive_log_path, is_passed_over, raw_dir, unmanaged_dir};
 use super::overlay::{fate, remembered};
@@ -75,7 +76,7 @@ fn judge_file<'a>(
         }
         if context.sides.fabric_missing {
             let why = "NetBox does not know this fabric: create it there";
-            return Fate::Held { key: None, reason: Reason::new("fabric_unknown_to_netbox", why) };
+            return Fate::Held { key: None, reason: Reason::new(FABRIC_UNKNOWN, why) };
         }
         match &document.content {
             RawContent::Document(found) => wanted.remove(&(place, index)).unwrap_or_else(|| Fate::Held {

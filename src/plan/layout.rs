@@ -60,6 +60,8 @@ pub fn is_passed_over(path: &RepoPath) -> bool {
 
 /// The name of files that keep a directory in Git.
 pub(super) const KEEP: &str = ".gitkeep";
+/// What a directory says of itself to people, below the directory.
+pub(super) const README: &str = "README.md";
 /// The archive log, below the directory.
 pub(super) const ARCHIVE_LOG: &str = ".hnp/archive-log.yaml";
 

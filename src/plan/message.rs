@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::directory::DirectoryWork;
 use super::{FabricPlan, Overwritten, PlannedChange, Verb};
+use crate::domain::directory::DirectoryWork;
 use crate::domain::edit::{CommitMessage, RUN_TRAILER, Signature};
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, RunId};
@@ -67,10 +67,12 @@ fn subject(fabrics: &[(FabricName, &FabricPlan)]) -> String {
     let mut changes = fabrics.iter().flat_map(|(_, plan)| &plan.changes);
     let count: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
     match changes.next() {
-        None => match fabrics.iter().map(|(_, plan)| plan.directory_work).find(|work| *work != DirectoryWork::None) {
-            Some(work) => format!("{} {place}", capital_work(work)),
-            None => format!("Sort raw files of {place}"),
-        },
+        None => {
+            match fabrics.iter().map(|(_, plan)| plan.directory_report.work).find(|work| *work != DirectoryWork::None) {
+                Some(work) => format!("{} {place}", capital_work(work)),
+                None => format!("Sort raw files of {place}"),
+            }
+        }
         Some(only) if count == 1 => format!("{} {} in {place}", capital(only.verb), shown(&only.key)),
         Some(_) => format!("Sync {count} objects of {place}"),
     }
@@ -81,13 +83,14 @@ fn capital_work(work: DirectoryWork) -> &'static str {
         DirectoryWork::None | DirectoryWork::Tend => "Tend the directory of",
         DirectoryWork::Initialize => "Initialize",
         DirectoryWork::Adopt => "Adopt the directory of",
+        DirectoryWork::Move => "Move the directory of",
     }
 }
 
 /// Says beside the objects' changes which directories became ours.
 fn push_adoptions(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
     for (fabric, plan) in fabrics.iter().filter(|(_, plan)| !plan.changes.is_empty()) {
-        match plan.directory_work {
+        match plan.directory_report.work {
             DirectoryWork::Adopt => {
                 _ = writeln!(
                     text,
@@ -95,7 +98,7 @@ fn push_adoptions(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
                     one_line(fabric.as_str())
                 );
             }
-            DirectoryWork::None | DirectoryWork::Initialize | DirectoryWork::Tend => {}
+            DirectoryWork::None | DirectoryWork::Initialize | DirectoryWork::Tend | DirectoryWork::Move => {}
         }
     }
 }
@@ -183,6 +186,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::digest::Digest;
+    use crate::domain::directory::DirectoryReport;
     use crate::domain::kind::Kind;
     use crate::domain::names::Oid;
     use crate::domain::path::RepoPath;
@@ -298,7 +302,8 @@ mod tests {
             (DirectoryWork::Tend, "Tend the directory of lab"),
             (DirectoryWork::None, "Sort raw files of lab"),
         ] {
-            let plan = FabricPlan { directory_work: work, ..plan(&[], &[]) };
+            let directory_report = DirectoryReport { work, ..DirectoryReport::default() };
+            let plan = FabricPlan { directory_report, ..plan(&[], &[]) };
 
             assert_eq!(message(&plan).text, format!("{subject}\n\nFgd-Run: 01RUN\n"));
         }
@@ -306,7 +311,8 @@ mod tests {
 
     #[test]
     fn an_adoption_with_changes_says_so_beside_them() {
-        let plan = FabricPlan { directory_work: DirectoryWork::Adopt, ..plan(&["a"], &[]) };
+        let directory_report = DirectoryReport { work: DirectoryWork::Adopt, ..DirectoryReport::default() };
+        let plan = FabricPlan { directory_report, ..plan(&["a"], &[]) };
 
         let text = message(&plan).text;
 

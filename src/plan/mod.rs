@@ -10,6 +10,7 @@ mod assemble;
 mod conflict;
 mod direction;
 pub mod directory;
+mod foreign;
 mod guard;
 mod keys;
 pub mod layout;
@@ -39,6 +40,7 @@ use bytes::Bytes;
 
 use crate::domain::conflict::{Conflict, Documents, LostEdit, Resolution};
 use crate::domain::digest::Digest;
+use crate::domain::directory::{Condition, DirectoryReport};
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::{Edits, Tree};
 use crate::domain::fate::{DocumentId, Fate, Reason};
@@ -51,7 +53,7 @@ use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
-use self::directory::{DirectoryStatus, DirectoryWork};
+use self::directory::Look;
 use self::standing::Standing;
 use self::table::Context;
 
@@ -89,6 +91,7 @@ pub struct Sides {
     pub fabric_missing: bool,
     /// The run was asked for everything: what is missing of the directory's skeleton is put back.
     pub compared_in_full: bool,
+    pub look: Look,
     /// For the deletion guard.
     pub deletions: DeletionWindow,
 }
@@ -265,10 +268,10 @@ pub struct FabricPlan {
     pub changed_by: BTreeSet<String>,
     /// Deletions that the guard holds; a person confirms exactly these.
     pub guarded: BTreeSet<Key>,
-    /// Where the directory itself stands once the edits are made.
-    pub directory: DirectoryStatus,
+    /// How the directory itself stands once the edits are made.
+    pub directory: Condition,
     /// What the edits do to the directory itself.
-    pub directory_work: DirectoryWork,
+    pub directory_report: DirectoryReport,
     /// Writes of `netbox` whose content is more than Git's: what Git's part of them is.
     pub merged: BTreeMap<Key, MergedFrom>,
     /// Contents that nobody agreed to lose and that this plan overwrites because a policy or a person said so.

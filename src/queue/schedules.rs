@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::domain::change::Change;
-use crate::domain::names::{FabricName, RepoName, Target};
+use crate::domain::names::{FabricName, NetBoxName, RepoName, Target};
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{Accept, Origin, Server};
 use crate::ledger::{self, Ledger};
@@ -59,6 +59,7 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
     for netbox in runner.netboxes.keys() {
         if my_turn(runner, &format!("check:{netbox}"), schedules.poll_head).await {
             health::check_netbox(runner, netbox).await;
+            recorded |= find_new_fabrics(runner, netbox).await;
         }
     }
     for fabric in runner.fabrics.values() {
@@ -90,6 +91,17 @@ async fn poll(runner: &Runner, target: &Target, period: Duration) -> bool {
         Err(failure) => {
             let problem = failure.error();
             tracing::warn!(target.name = %target, code = %problem.code, remedy = %problem.remedy, "{}", problem.message);
+            false
+        }
+    }
+}
+
+async fn find_new_fabrics(runner: &Runner, netbox: &NetBoxName) -> bool {
+    match runner.find_new_fabrics(netbox).await {
+        Ok(found) => found > 0,
+        Err(failure) => {
+            let problem = failure.error();
+            tracing::warn!(%netbox, code = %problem.code, remedy = %problem.remedy, "{}", problem.message);
             false
         }
     }

@@ -4,19 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
+use crate::domain::directory::{Condition, DirectoryRecord, DirectoryStatus};
 use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
+use crate::domain::policy::Fabric;
 use crate::domain::report::{Item, Outcome};
 use crate::ledger::conflicts::ConflictRecord;
-use crate::ledger::types::{Advance, Claim, FabricMemory, Part, PartOutcome, Settlement};
+use crate::ledger::types::{Advance, Claim, FabricMemory, JobError, Part, PartOutcome, Settlement};
+use crate::plan::layout::marker_path;
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 
 use super::apply::{Applied, write_netbox};
 use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
-use super::gather::gather;
+use super::gather::{Gathered, gather};
 use super::shown::show;
 use super::{Runner, report};
 
@@ -83,6 +87,9 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             Err(failure) => {
                 // One fabric's trouble is its own: the others of the target go on.
                 log_failure(claim, Some(&part.fabric), &failure);
+                if let Failure::Directory(problem) = &failure {
+                    note_directory(runner, claim, runner.fabric(&part.fabric)?, problem).await?;
+                }
                 outcomes.push((part.fabric.clone(), failure.into_outcome()));
             }
         }
@@ -121,7 +128,7 @@ async fn prepare<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
     let gathered = gather(runner, part, head).await?;
-    if part.changes.iter().all(|change| *change == Change::DryRun) {
+    if part.changes.iter().all(Change::is_dry_run) {
         let plan = plan_fabric(&gathered.sides, &fabric.policy);
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
@@ -157,7 +164,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .collect();
     let keys = &gathered.sides.keys;
     // What a full comparison does not find on any side is gone, and so is the reason that it was held for.
-    let is_full = share.part.changes.contains(&Change::Everything);
+    let is_full = share.part.changes.iter().any(Change::is_full);
     let gone = gathered.memory.held.keys().filter(|key| is_full && !keys.contains_key(key));
     let held = keys
         .keys()
@@ -196,6 +203,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         deleted,
         guarded: Some(guarded),
         adopted: gathered.memory.adopt,
+        directory: Some(directory_record(share)),
         conflicts: conflicts(&share.applied),
         answered: gathered
             .memory
@@ -206,6 +214,45 @@ fn remembered(share: &Ready<'_>) -> Advance {
             .collect(),
         lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
     }
+}
+
+/// The directory as it is once the edits are in the head.
+fn directory_record(share: &Ready<'_>) -> DirectoryRecord {
+    let Applied { gathered, plan, .. } = &share.applied;
+    let Gathered { sides, memory, target } = gathered;
+    let before = memory.directory.as_ref().filter(|_| sides.look.known);
+    // A person deletes a broken marker because we said so.
+    let lost = |before: &DirectoryRecord| {
+        !sides.tree.contains_key(&marker_path(&sides.directory)) && before.condition.status != DirectoryStatus::Error
+    };
+    let put_back = before.is_some_and(|before| before.put_back || lost(before)) && !sides.look.restores;
+    let is_ours = match plan.directory.status {
+        DirectoryStatus::Initialized | DirectoryStatus::Initializing => true,
+        DirectoryStatus::NotInitialized | DirectoryStatus::Error => false,
+    };
+    DirectoryRecord {
+        target: target.clone(),
+        path: sides.directory.clone(),
+        known: is_ours || before.is_some(),
+        put_back,
+        condition: plan.directory.clone(),
+    }
+}
+
+/// Remembers why the directory cannot be worked on; what else was known of it stays.
+async fn note_directory(runner: &Runner, claim: &Claim, fabric: &Fabric, problem: &JobError) -> Result<(), Failure> {
+    let before = runner.ledger.memory(&fabric.name).await?.directory;
+    let mut record = before.unwrap_or_else(|| DirectoryRecord {
+        target: fabric.target.clone(),
+        path: fabric.directory.clone(),
+        known: false,
+        put_back: false,
+        condition: Condition::default(),
+    });
+    record.condition.status = DirectoryStatus::Error;
+    record.condition.reason = Some(Reason::new(&problem.code, problem.message.clone()));
+    let advance = Advance { directory: Some(record), ..Advance::default() };
+    Ok(runner.ledger.advance(&claim.proof, &fabric.name, &advance).await?)
 }
 
 /// The contradictions of this run, and those that are over.

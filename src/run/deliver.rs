@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::directory::{Condition, DirectoryRecord, DirectoryStatus, DirectoryWork};
 use crate::domain::edit::{CommitMessage, Edits};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
@@ -120,6 +121,15 @@ pub fn only_agreed(mut advance: Advance, plan: &FabricPlan, review: &Review) -> 
     advance.remember.clear();
     advance.forget.clear();
     advance.adopted = false;
+    advance.directory = match plan.directory_report.work {
+        DirectoryWork::None => advance.directory,
+        DirectoryWork::Tend | DirectoryWork::Move => None,
+        DirectoryWork::Initialize | DirectoryWork::Adopt => advance.directory.map(|record| DirectoryRecord {
+            known: false,
+            condition: Condition::of(DirectoryStatus::NotInitialized, Some(reason(review))),
+            ..record
+        }),
+    };
     let reason = reason(review);
     advance.held.extend(proposed.into_iter().map(|key| (key.clone(), Some(reason.clone()))));
     advance

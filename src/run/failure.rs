@@ -17,6 +17,8 @@ pub enum Failure {
     Conflict(JobError),
     /// A person, or a new input, must change something first.
     Stalled(JobError),
+    /// As `Stalled`, and it is the fabric's directory that a person must look at.
+    Directory(JobError),
 }
 
 impl Failure {
@@ -34,14 +36,14 @@ impl Failure {
         match self {
             Self::Transient(error) | Self::Conflict(error) => PartOutcome::Transient { error },
             Self::WaitUntil { after, error } => PartOutcome::WaitUntil { after, error },
-            Self::Stalled(error) => PartOutcome::Stalled { error },
+            Self::Stalled(error) | Self::Directory(error) => PartOutcome::Stalled { error },
         }
     }
 
     /// What is wrong, for logs and the job.
     pub fn error(&self) -> &JobError {
         match self {
-            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) => error,
+            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) | Self::Directory(error) => error,
             Self::WaitUntil { error, .. } => error,
         }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::domain::change::Change;
 use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::Catalogue;
-use crate::domain::names::Oid;
+use crate::domain::names::{Oid, Target};
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{FabricMemory, Part};
 use crate::netbox::Client;
+use crate::plan::directory::Look;
 use crate::plan::layout::{MarkerState, read_marker};
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
 use crate::validate::Crds;
@@ -23,6 +24,8 @@ use super::{Runner, contents, git_side, netbox_side};
 pub struct Gathered {
     pub sides: Sides,
     pub memory: FabricMemory,
+    /// Where the sides' directory is.
+    pub target: Target,
 }
 
 /// Whose side is read, and which kinds it may have.
@@ -39,22 +42,26 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 
-    let git = git_side::read(repository.as_ref(), Of { fabric, catalogue: &runner.catalogue }, head, &memory).await?;
+    let look = Look { known: is_known(fabric, &memory), restores: part.changes.iter().any(Change::restores) };
+    let from = Of { fabric, catalogue: &runner.catalogue };
+    let git = git_side::read(repository.as_ref(), from, head, (&memory, look)).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
+    if !known {
+        may_be_put_back(fabric, &memory, look)?;
+    }
     let fabric_missing = fabric_missing(runner, fabric, client).await?;
 
-    let asked = part.changes.iter().any(|change| matches!(change, Change::Everything | Change::DryRun));
+    let asked = part.changes.iter().any(Change::is_full);
     let dirty = dirty_rows(fabric, &part.changes);
     let scope = Scope {
         everything: asked || !known || memory.base.is_empty(),
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, Of { fabric, catalogue: &runner.catalogue }, &memory, &scope).await?;
+    let rows = netbox_side::read(client, from, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    let from = Of { fabric, catalogue: &runner.catalogue };
     contents::load_files(repository.as_ref(), from, &memory, &mut keys).await?;
     contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
     let other_paths = memory
@@ -80,6 +87,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         warnings: Vec::new(),
         fabric_missing,
         compared_in_full: asked,
+        look,
         deletions: DeletionWindow {
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
@@ -89,7 +97,29 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
     hold_to_rules(&mut sides, crds, &fabric.policy);
-    Ok(Gathered { sides, memory })
+    Ok(Gathered { sides, memory, target: fabric.target.clone() })
+}
+
+/// Whether the directory was ours before, at this very place.
+fn is_known(fabric: &Fabric, memory: &FabricMemory) -> bool {
+    let record = memory.directory.as_ref();
+    record.is_some_and(|record| record.known && record.target == fabric.target && record.path == fabric.directory)
+}
+
+/// A directory that lost its marker is put back once; an error when that was done before and nobody asks for it.
+fn may_be_put_back(fabric: &Fabric, memory: &FabricMemory, look: Look) -> Result<(), Failure> {
+    let was_put_back = look.known && memory.directory.as_ref().is_some_and(|record| record.put_back);
+    if look.restores || !was_put_back {
+        return Ok(());
+    }
+    Err(Failure::Directory(error(
+        "directory_deleted",
+        format!(
+            "the directory `{}` of {} was deleted, or lost its marker, after it had been put back once",
+            fabric.directory, fabric.target
+        ),
+        "POST /api/v1/fabrics/{name}/init with `force`, or put the marker back in Git; else take the fabric out of the settings",
+    )))
 }
 
 /// Whether the directory is ours already; an error when it is another ledger's and nobody said to adopt it.
@@ -101,14 +131,26 @@ fn check_marker(
 ) -> Result<bool, Failure> {
     match marker.map(read_marker) {
         None | Some(MarkerState::NoLedger) => Ok(false),
-        Some(MarkerState::Broken(reason)) => Err(Failure::Stalled(error(
+        Some(MarkerState::Broken(reason)) => Err(Failure::Directory(error(
             "broken_marker",
             format!("the marker of `{}` in {} cannot be read: {}", fabric.directory, fabric.target, reason.message),
             "correct .hnp/manifest.yaml, or delete it: a new one is written",
         ))),
-        Some(MarkerState::Named(marker)) if marker.ledger == *runner.ledger.id() => Ok(true),
+        Some(MarkerState::Named(marker)) if marker.ledger == *runner.ledger.id() => {
+            if marker.fabric == fabric.name || !runner.fabrics.contains_key(&marker.fabric) {
+                return Ok(true);
+            }
+            Err(Failure::Directory(error(
+                "other_fabric",
+                format!(
+                    "the directory `{}` of {} is that of the fabric {}, which the settings still have",
+                    fabric.directory, fabric.target, marker.fabric
+                ),
+                "give each fabric a directory of its own; two that change places go one after the other",
+            )))
+        }
         Some(MarkerState::Named(_)) if memory.adopt => Ok(false),
-        Some(MarkerState::Named(marker)) => Err(Failure::Stalled(error(
+        Some(MarkerState::Named(marker)) => Err(Failure::Directory(error(
             "other_ledger",
             format!(
                 "the directory `{}` of {} belongs to the ledger {}, and this is {}: two ledgers must not write one directory",

@@ -12,7 +12,7 @@ use crate::domain::path::RepoPath;
 use crate::domain::policy::Fabric;
 use crate::domain::row::GitBase;
 use crate::ledger::types::FabricMemory;
-use crate::plan::directory::is_onboarding;
+use crate::plan::directory::{Look, is_onboarding};
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::{BrokenFile, GitSide, RawContent, RawFile, layout, raw};
 use crate::repo::{self, Repository};
@@ -36,7 +36,7 @@ pub async fn read(
     repository: &dyn Repository,
     of: Of<'_>,
     head: Option<&Oid>,
-    memory: &FabricMemory,
+    (memory, look): (&FabricMemory, Look),
 ) -> Result<GitSides, repo::Error> {
     let Of { fabric, catalogue } = of;
     let tree = match head {
@@ -51,7 +51,7 @@ pub async fn read(
         own.into_iter().filter_map(|(path, blob)| Some((path, contents.get(&blob)?.clone()))).collect();
     let marker = own_files.get(&layout::marker_path(&fabric.directory)).map(|bytes| bytes.as_ref());
 
-    let sorted = Sorted::of(&tree, fabric, memory, is_onboarding(marker));
+    let sorted = Sorted::of(&tree, fabric, memory, is_onboarding(marker, look));
     let blobs: BTreeSet<Oid> = sorted.blobs();
     let contents = repository.read(&blobs.into_iter().collect::<Vec<_>>()).await?;
     let raw_file = |(path, entry): &(&RepoPath, &TreeEntry)| {

@@ -22,8 +22,9 @@ use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
 use crate::domain::policy::{Delivery, Fabric};
 use crate::ledger::Ledger;
-use crate::ledger::types::{Accept, Claim, Origin, Settlement};
+use crate::ledger::types::{Accept, Claim, FabricStanding, Origin, Settlement};
 use crate::netbox;
+use crate::plan::directory::FABRIC_UNKNOWN;
 use crate::plan::message::People;
 use crate::repo::Repository;
 use crate::validate::Crds;
@@ -84,6 +85,36 @@ impl Runner {
         };
         self.ledger.accept(&moved).await?;
         Ok(head)
+    }
+
+    /// Looks whether fabrics that a NetBox did not know are there now, and records a job for each; returns how many.
+    ///
+    /// NetBox sends no delivery for a fabric that was made over REST. Safe to repeat.
+    pub async fn find_new_fabrics(&self, name: &NetBoxName) -> Result<usize, Failure> {
+        let fabrics: Vec<&Fabric> = self.fabrics.values().filter(|fabric| fabric.netbox == *name).collect();
+        let asked: Vec<_> = fabrics.iter().map(|fabric| (&fabric.name, &fabric.target)).collect();
+        let standings = self.ledger.standings(&asked).await?;
+        let unknown = |standing: &FabricStanding| {
+            let reason = standing.directory.as_ref().and_then(|record| record.condition.reason.as_ref());
+            reason.is_some_and(|reason| reason.code == FABRIC_UNKNOWN)
+        };
+        let waiting =
+            fabrics.iter().zip(&standings).filter(|(_, standing)| unknown(standing)).map(|(fabric, _)| fabric);
+        let waiting: Vec<_> = waiting.collect();
+        let known = if waiting.is_empty() { None } else { self.netbox(name)?.fabrics().await? };
+        let mut found = 0;
+        for (id, fabric) in known.into_iter().flatten() {
+            let Some(fabric) = waiting.iter().find(|waiting| waiting.name.as_str() == fabric) else { continue };
+            let appeared = Accept {
+                origin: Origin::Schedule { what: format!("{} appeared in NetBox", fabric.name) },
+                dedupe: Some(format!("appeared:{name}:{id}")),
+                changes: vec![(fabric.name.clone(), fabric.target.clone(), Change::Everything)],
+                at_once: true,
+            };
+            self.ledger.accept(&appeared).await?;
+            found += 1;
+        }
+        Ok(found)
     }
 
     /// Whether a NetBox is there and takes our token.

@@ -1,6 +1,7 @@
 //! What a run tells the ledger of one fabric.
 
 use crate::domain::change::Change;
+use crate::domain::directory::DirectoryReport;
 use crate::domain::fate::Fate;
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
@@ -49,6 +50,7 @@ pub fn of(
         proposal: delivered.review().filter(|_| !plan.edits.is_empty()).map(|review| review.proposal().url.clone()),
         counts,
         items: bounded(items),
+        directory: plan.directory_report.clone(),
         dry_run: false,
         ..frame(claim, fabric, head)
     }
@@ -64,7 +66,13 @@ pub fn of_dry_run(claim: &Claim, fabric: &FabricName, head: Option<&Oid>, plan: 
             NetBoxWrite::Delete { .. } => counts.netbox_deleted += 1,
         }
     }
-    FabricReport { counts, items: bounded(plan.items.clone()), dry_run: true, ..frame(claim, fabric, head) }
+    FabricReport {
+        counts,
+        items: bounded(plan.items.clone()),
+        directory: plan.directory_report.clone(),
+        dry_run: true,
+        ..frame(claim, fabric, head)
+    }
 }
 
 /// Whether something that the part asked about waits for a person.
@@ -89,7 +97,7 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
     part.changes.iter().any(|change| match change {
         Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
         Change::Resolution { key: resolved } => resolved == key,
-        Change::GitMoved | Change::Everything | Change::DryRun => false,
+        Change::GitMoved | Change::Everything | Change::Restore | Change::DryRun | Change::RestoreDryRun => false,
     })
 }
 
@@ -104,6 +112,7 @@ fn frame(claim: &Claim, fabric: &FabricName, head: Option<&Oid>) -> FabricReport
         proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
+        directory: DirectoryReport::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use secrecy::SecretString;
 
 use fgd_sync::domain::change::{Change, ObjectEvent};
+use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::key::ObjectId;
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
@@ -124,6 +125,7 @@ fn settlement(claim: &Claim) -> Settlement {
         proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
+        directory: DirectoryReport::default(),
     };
     let done = |fabric: &FabricName| PartOutcome::Done { report: Box::new(report(fabric)), held: false };
     Settlement { parts: claim.parts.iter().map(|part| (part.fabric.clone(), done(&part.fabric))).collect(), head: None }

@@ -12,6 +12,7 @@ use fgd_sync::domain::names::{FabricName, LedgerId, Oid};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::Policy;
 use fgd_sync::domain::row::{Base, Row};
+use fgd_sync::plan::directory::Look;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, Sides, plan_fabric};
 use serde_json::{Map, Value};
@@ -117,6 +118,7 @@ fn first_sides() -> Sides {
         remembered: BTreeMap::new(),
         warnings: Vec::new(),
         compared_in_full: true,
+        look: Look::default(),
         fabric_missing: false,
         deletions: DeletionWindow::default(),
     }

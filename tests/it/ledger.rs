@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fgd_sync::domain::change::{Change, ObjectEvent};
+use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::key::{Key, ObjectId};
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::{BranchName, FabricName, JobId, NetBoxName, RepoName, Target};
@@ -109,6 +110,7 @@ fn report(claim: &Claim, fabric: &FabricName) -> Box<FabricReport> {
         proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
+        directory: DirectoryReport::default(),
     })
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fgd_sync::domain::change::Change;
+use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::names::{BranchName, FabricName, JobId, RepoName, Target};
 use fgd_sync::domain::report::{Counts, FabricReport, JobState};
 use fgd_sync::ledger::types::{Accept, Claim, Job, Origin, PartOutcome, Settlement};
@@ -84,6 +85,7 @@ impl Work for Fake {
             proposal: None,
             counts: Counts::default(),
             items: Vec::new(),
+            directory: DirectoryReport::default(),
         };
         Settlement { parts: vec![(fabric, PartOutcome::Done { report: Box::new(report), held: false })], head: None }
     }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fgd_sync::domain::change::Change;
+use fgd_sync::domain::directory::{DirectoryReport, DirectoryWork};
 use fgd_sync::domain::fate::{Effect, Fate, Reason};
 use fgd_sync::domain::key::Key;
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::{FabricName, Oid};
+use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::report::{Counts, FabricReport, Item, Outcome};
 use fgd_sync::ledger::types::{Advance, Claim, JobError, PartOutcome};
 use fgd_sync::webhook::netbox::Model;
@@ -41,6 +43,7 @@ async fn claim(service: &Service) -> Claim {
 fn full_report(claim: &Claim, fabric: &FabricName) -> FabricReport {
     let reason = Reason::new("changed_on_both_sides", "edit one of them").at(3, 7);
     let ingested = Fate::Ingested { key: key("c"), effect: Effect::Created };
+    let readme = RepoPath::new("lab/README.md").expect("a path");
     FabricReport {
         run: claim.run.clone(),
         fabric: fabric.clone(),
@@ -56,6 +59,7 @@ fn full_report(claim: &Claim, fabric: &FabricName) -> FabricReport {
             Item::Document { path: "lab/raw/x.yaml".to_owned(), index: 1, item_index: None, line: 9, fate: ingested },
             Item::File { path: "lab/raw/logo.png".to_owned(), reason: Reason::new("not_yaml", "it is no YAML") },
         ],
+        directory: DirectoryReport { work: DirectoryWork::Tend, written: vec![readme], moved: None },
     }
 }
 

@@ -14,6 +14,7 @@ use fgd_sync::domain::names::{FabricName, LedgerId, Oid};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::Policy;
 use fgd_sync::domain::row::{Base, Intent, Row};
+use fgd_sync::plan::directory::Look;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::raw::take_apart;
 use fgd_sync::plan::written::{acknowledged, intent};
@@ -188,6 +189,7 @@ impl Model {
             warnings: Vec::new(),
             fabric_missing: false,
             compared_in_full: true,
+            look: Look::default(),
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         }
     }

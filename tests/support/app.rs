@@ -1,7 +1,7 @@
 //! The whole service for one test: its own Redis, Git server and NetBox stand-in, driven step by step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct TestApp {
     address: String,
     directory: TempDir,
     fabric_settings: String,
+    /// The fabric's directory in the repository; empty for the root.
+    place: String,
     pushes: Mutex<mpsc::UnboundedReceiver<Pushed>>,
     /// Everything that was delivered, to be replayed.
     delivered: Mutex<Vec<Hint>>,
@@ -74,7 +76,17 @@ pub struct Commit {
 impl TestApp {
     /// Custom objects, an empty repository, default policies.
     pub async fn start() -> Self {
-        Self::launch(NetBox::custom_objects(), "").await
+        Self::launch(NetBox::custom_objects(), "", FABRIC).await
+    }
+
+    /// As `start`, with the fabric in another directory; `.` is the root.
+    pub async fn start_at(place: &str) -> Self {
+        Self::launch(NetBox::custom_objects(), "", place).await
+    }
+
+    /// As `start`, with the Hedgehog plugin, and no fabric in it.
+    pub async fn start_with_hedgehog() -> Self {
+        Self::launch(NetBox::hedgehog(), "", FABRIC).await
     }
 
     /// As `start`, with the first comparison behind it: the directory is there.
@@ -84,7 +96,7 @@ impl TestApp {
 
     /// As `ready`, with a line of settings for the fabric.
     pub async fn with_fabric_settings(settings: &str) -> Self {
-        let app = Self::launch(NetBox::custom_objects(), settings).await;
+        let app = Self::launch(NetBox::custom_objects(), settings, FABRIC).await;
         app.compare().await;
         app
     }
@@ -93,26 +105,26 @@ impl TestApp {
     pub async fn hedgehog() -> Self {
         let netbox = NetBox::hedgehog();
         netbox.user("admin").create_fabric(FABRIC);
-        let app = Self::launch(netbox, "").await;
+        let app = Self::launch(netbox, "", FABRIC).await;
         app.compare().await;
         app
     }
 
     /// A NetBox of one's own, and lines of settings: the first the fabric's, those at the margin everybody's.
     pub async fn with(netbox: NetBox, settings: &str) -> Self {
-        let app = Self::launch(netbox, settings).await;
+        let app = Self::launch(netbox, settings, FABRIC).await;
         app.compare().await;
         app
     }
 
-    async fn launch(netbox: NetBox, fabric_settings: &str) -> Self {
+    async fn launch(netbox: NetBox, fabric_settings: &str, place: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let git = GitServer::start_with_account(ACCOUNT.0, ACCOUNT.1).await;
         let bare = git.create(REPOSITORY);
         let pushes = Mutex::new(git.pushes());
         let directory = TempDir::new().expect("a temporary directory");
         let clock = Clock::default();
-        let built = build(&netbox, &git, directory.path(), fabric_settings, clock.clone()).await;
+        let built = build(&netbox, &git, directory.path(), (fabric_settings, place), clock.clone()).await;
         let (ledger, runner) = (built.ledger().clone(), built.runner().clone());
         let address = format!("http://{}", built.address().expect("it listens"));
         netbox.hook(&format!("{address}/webhooks/netbox"), NETBOX_SECRET);
@@ -127,6 +139,7 @@ impl TestApp {
             address,
             directory,
             fabric_settings: fabric_settings.to_owned(),
+            place: in_repository(place),
             pushes,
             delivered: Mutex::default(),
             seen_jobs: Mutex::default(),
@@ -145,10 +158,41 @@ impl TestApp {
         let _ = serving.await;
         drop((self.ledger, self.runner));
         let directory = TempDir::new().expect("a temporary directory");
-        let built = build(&self.netbox, &self.git, directory.path(), &self.fabric_settings, self.clock.clone()).await;
+        let settings = (self.fabric_settings.as_str(), in_settings(&self.place));
+        let built = build(&self.netbox, &self.git, directory.path(), settings, self.clock.clone()).await;
         let (ledger, runner) = (built.ledger().clone(), built.runner().clone());
         let address = format!("http://{}", built.address().expect("it listens"));
         Self { ledger, runner, address, directory, serving: serve(built), ..self }
+    }
+
+    /// The same world and ledger, started again with the fabric in another directory.
+    pub async fn moved_to(self, place: &str) -> Self {
+        let (stop, serving) = self.serving;
+        let _ = stop.send(());
+        let _ = serving.await;
+        drop(self.runner);
+        self.ledger.close().await;
+        let settings = (self.fabric_settings.as_str(), place);
+        let built = build(&self.netbox, &self.git, self.directory.path(), settings, self.clock.clone()).await;
+        let (ledger, runner) = (built.ledger().clone(), built.runner().clone());
+        let address = format!("http://{}", built.address().expect("it listens"));
+        self.netbox.hook(&format!("{address}/webhooks/netbox"), NETBOX_SECRET);
+        Self { ledger, runner, address, place: in_repository(place), serving: serve(built), ..self }
+    }
+
+    /// The world without the service: its settings and ledger are left for another process.
+    pub async fn stopped(self) -> Stopped {
+        let (stop, serving) = self.serving;
+        let _ = stop.send(());
+        let _ = serving.await;
+        drop(self.runner);
+        self.ledger.close().await;
+        Stopped { bare: self.bare, directory: self.directory, _netbox: self.netbox, _git: self.git }
+    }
+
+    /// A path of the fabric from the repository's root.
+    pub fn at(&self, path: &str) -> String {
+        if self.place.is_empty() { path.to_owned() } else { format!("{}/{path}", self.place) }
     }
 
     /// Nothing may be left over: no pending work, no held lease, a sound repository, no unused fault.
@@ -169,7 +213,7 @@ impl TestApp {
     pub async fn push(&self, files: &[(&str, &str)]) {
         let person = self.person();
         for (path, content) in files {
-            person.write(&format!("{FABRIC}/{path}"), content);
+            person.write(&self.at(path), content);
         }
         person.push(BRANCH, "a person's change");
     }
@@ -178,12 +222,13 @@ impl TestApp {
     pub async fn push_deletion(&self, paths: &[&str]) {
         let person = self.person();
         for path in paths {
-            person.delete(&format!("{FABRIC}/{path}"));
+            person.delete(&self.at(path));
         }
         person.push(BRANCH, "a person's deletion");
     }
 
-    fn person(&self) -> Person {
+    /// Somebody's clone of the repository, as it is now.
+    pub fn person(&self) -> Person {
         let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
         if self.bare.head(BRANCH).is_some() {
             person.update(BRANCH);
@@ -287,6 +332,25 @@ impl TestApp {
         turn(&self.runner, periods).await;
     }
 
+    /// Lets the look for fabrics that appeared in NetBox have its turn.
+    pub async fn look_for_new_fabrics(&self) {
+        for netbox in self.runner.netboxes.keys() {
+            self.runner.find_new_fabrics(netbox).await.expect("NetBox answers");
+        }
+    }
+
+    /// Does due work until something that waits for it is done.
+    pub async fn work_until<T>(&self, waiting: impl Future<Output = T>) -> T {
+        tokio::pin!(waiting);
+        loop {
+            self.drain().await;
+            tokio::select! {
+                done = &mut waiting => return done,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+
     /// Claims the pending batch and works on it up to the push, which never goes out; then the process is gone.
     pub async fn kill_the_run_before_its_push(&self) {
         self.clock.advance(Duration::from_secs(3));
@@ -322,7 +386,7 @@ impl TestApp {
 
     /// Files of the fabric's directory at the head, paths below it.
     pub async fn files(&self) -> BTreeMap<String, String> {
-        let below = format!("{FABRIC}/");
+        let below = self.at("");
         let all = self.repository_files().await.into_iter();
         all.filter_map(|(path, content)| Some((path.strip_prefix(&below)?.to_owned(), content))).collect()
     }
@@ -404,6 +468,25 @@ impl TestApp {
     }
 }
 
+/// Both sides without a service.
+pub struct Stopped {
+    bare: Bare,
+    directory: TempDir,
+    _netbox: NetBox,
+    _git: GitServer,
+}
+
+impl Stopped {
+    pub fn settings_file(&self) -> PathBuf {
+        self.directory.path().join("fgd-sync.yaml")
+    }
+
+    /// How many commits the branch has.
+    pub fn commits(&self) -> usize {
+        self.bare.git(&["rev-list", "--count", BRANCH]).parse().expect("a number")
+    }
+}
+
 /// What a NetBox user does in the fabric.
 pub struct NetBoxUser<'a> {
     app: &'a TestApp,
@@ -448,7 +531,16 @@ impl NetBoxUser<'_> {
     }
 }
 
-async fn build(netbox: &NetBox, git: &GitServer, directory: &Path, fabric: &str, clock: Clock) -> App {
+fn in_settings(place: &str) -> &str {
+    if place.is_empty() { "." } else { place }
+}
+
+/// The repository's path of a directory as the settings write it.
+fn in_repository(place: &str) -> String {
+    if place == "." { String::new() } else { place.to_owned() }
+}
+
+async fn build(netbox: &NetBox, git: &GitServer, directory: &Path, (fabric, place): (&str, &str), clock: Clock) -> App {
     use super::fakes::netbox::Flavor;
     let model = match netbox.flavor() {
         Flavor::CustomObjects => "custom_objects",
@@ -462,7 +554,7 @@ async fn build(netbox: &NetBox, git: &GitServer, directory: &Path, fabric: &str,
          api_tokens:\n  - {{name: test, token: {API_TOKEN}}}\n\
          netbox:\n  main:\n    url: {netbox}\n    model: {model}\n    token: {TOKEN}\n    webhook_secret: {NETBOX_SECRET}\n\
          repositories:\n  main:\n    kind: git\n    url: {url}\n    user: {user}\n    token: {password}\n    webhook_secret: {GIT_SECRET}\n\
-         fabrics:\n  {FABRIC}:\n    netbox: main\n    repository: main\n    branch: {BRANCH}\n    directory: {FABRIC}\n    {fabric}\n",
+         fabrics:\n  {FABRIC}:\n    netbox: main\n    repository: main\n    branch: {BRANCH}\n    directory: '{place}'\n    {fabric}\n",
         directory = directory.display(),
         netbox = netbox.url(),
         url = git.url(REPOSITORY),

@@ -7,6 +7,7 @@
 -- Many come in one call when Redis is busy, and a command costs more than what it does: so each key is written once.
 -- Everything is read and joined before anything is written: an error on the way leaves no job without its changes.
 local ITEM, CHANGE, MOST = 6, 7, 1000
+local DRY_RUN = { dry_run = true, restore_dry_run = true }
 
 local function write(command, key, list)
   for i = 1, #list, MOST do redis.call(command, key, unpack(list, i, math.min(i + MOST - 1, #list))) end
@@ -64,7 +65,7 @@ while i <= #ARGV do
   if not id then
     count, seq = count + 1, seq + 1
     local job = { id = time .. base32(count, 4) .. random, dedupe = dedupe, sender = sender, origin = origin, parts = {},
-      duplicates = 0, dry_run = true }
+      duplicates = 0 }
     answers[#answers - 1] = job.id
     jobs[#jobs + 1] = job
     if dedupe ~= '' then new[dedupe] = job end
@@ -87,7 +88,7 @@ while i <= #ARGV do
       of.target, job.parts[fabric], targets[target] = target, target, true
       of.at_once = of.at_once or urgency ~= 'debounced'
       of.insistent = of.insistent or urgency == 'insistent'
-      job.dry_run = job.dry_run and slot == 'dry_run'
+      job.dry_run = DRY_RUN[slot] and (job.dry_run == nil or job.dry_run == slot) and slot or false
     end
   end
   i = beyond
@@ -140,7 +141,7 @@ for fabric, of in pairs(fabrics) do
 end
 for _, job in ipairs(jobs) do
   local fields = { 'origin', job.origin, 'created', now, 'updated', now, 'duplicates', job.duplicates, 'state', 'queued' }
-  if job.dry_run then fields[11], fields[12] = 'dry_run', 1 end
+  if job.dry_run then fields[11], fields[12] = 'dry_run', job.dry_run end
   for fabric, target in pairs(job.parts) do
     fields[#fields + 1] = 'part:' .. fabric
     fields[#fields + 1] = cjson.encode({ target = target, state = 'queued', attempts = 0 })

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::sides::{World, deleted, entry, fates, key, one, path, reason, text, two, written};
+use crate::domain::directory::{DirectoryStatus, DirectoryWork};
 use crate::domain::edit::Edit;
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, LedgerId};
-use crate::plan::directory::{DirectoryStatus, DirectoryWork, directory_status, is_onboarding};
+use crate::plan::directory::{Look, condition_by, is_onboarding};
 use crate::plan::layout::{Marker, MarkerState, marker_path, read_marker, render_marker};
 use crate::plan::{FabricPlan, Verb};
 
@@ -67,7 +68,10 @@ fn a_new_directory_gets_a_marker_and_the_whole_skeleton() {
 
     let marker = ".hnp/manifest.yaml".to_owned();
     assert_eq!(touched(&plan), parts().into_iter().chain([marker]).collect());
-    assert_eq!((plan.directory_work, plan.directory), (DirectoryWork::Initialize, DirectoryStatus::Initialized));
+    assert_eq!(
+        (plan.directory_report.work, plan.directory.status),
+        (DirectoryWork::Initialize, DirectoryStatus::Initialized)
+    );
 }
 
 #[test]
@@ -89,7 +93,10 @@ fn a_complete_directory_needs_nothing() {
     let plan = world.plan();
 
     assert_eq!(touched(&plan), BTreeSet::new());
-    assert_eq!((plan.directory_work, plan.directory), (DirectoryWork::None, DirectoryStatus::Initialized));
+    assert_eq!(
+        (plan.directory_report.work, plan.directory.status),
+        (DirectoryWork::None, DirectoryStatus::Initialized)
+    );
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn a_missing_part_is_put_back_once_at_a_full_comparison() {
     let plan = world.plan();
 
     assert_eq!(touched(&plan), [".hnp/manifest.yaml", "README.md"].map(str::to_owned).into());
-    assert_eq!(plan.directory_work, DirectoryWork::Tend);
+    assert_eq!(plan.directory_report.work, DirectoryWork::Tend);
     assert_eq!(written_marker(&plan).restored, ["README.md".to_owned()].into());
 }
 
@@ -155,7 +162,7 @@ fn a_directory_of_the_service_before_us_gets_a_marker_and_nothing_else() {
     let plan = world.plan();
 
     assert_eq!(touched(&plan), [".hnp/manifest.yaml".to_owned()].into());
-    assert_eq!(plan.directory_work, DirectoryWork::Adopt);
+    assert_eq!(plan.directory_report.work, DirectoryWork::Adopt);
     assert!(written(&plan, ".hnp/manifest.yaml").unwrap().contains("2025-01-01T00:00:00"));
     assert!(written_marker(&plan).restored.contains("raw"), "what is missing is taken as it was found");
 }
@@ -168,7 +175,7 @@ fn a_directory_of_another_ledger_keeps_what_was_not_to_be_put_back() {
 
     let plan = world_with(Some(&render_marker(&other, None))).plan();
 
-    assert_eq!(plan.directory_work, DirectoryWork::Adopt);
+    assert_eq!(plan.directory_report.work, DirectoryWork::Adopt);
     assert_eq!(written_marker(&plan), Marker { restored: other.restored, ..marker() });
 }
 
@@ -181,7 +188,7 @@ fn a_file_found_outside_raw_goes_the_way_of_raw_files() {
 
     assert_eq!(fates(&plan), ["ingested created"]);
     assert!(deleted(&plan, "old/net.yaml") && written(&plan, "managed/vpcs/web.yaml").is_some());
-    assert_eq!(plan.directory, DirectoryStatus::Initialized);
+    assert_eq!(plan.directory.status, DirectoryStatus::Initialized);
 }
 
 #[test]
@@ -199,9 +206,9 @@ fn an_onboarding_lasts_until_every_file_found_is_taken_over() {
     world.found("net.yaml", &text("web", &one()));
     world.at(&key("web")).unanswered = Some(reason("down"));
     let plan = world.plan();
-    assert_eq!(plan.directory, DirectoryStatus::Initializing);
+    assert_eq!(plan.directory.status, DirectoryStatus::Initializing);
     let bytes = written(&plan, ".hnp/manifest.yaml").unwrap();
-    assert!(is_onboarding(Some(bytes.as_bytes())));
+    assert!(is_onboarding(Some(bytes.as_bytes()), Look::default()));
 
     world.sides.own_files.insert(path(".hnp/manifest.yaml"), Bytes::from(bytes.clone()));
     world.sides.tree.insert(path(".hnp/manifest.yaml"), entry(bytes.as_bytes()));
@@ -210,8 +217,8 @@ fn an_onboarding_lasts_until_every_file_found_is_taken_over() {
     let plan = world.plan();
 
     assert!(deleted(&plan, "net.yaml"));
-    assert_eq!(plan.directory, DirectoryStatus::Initialized);
-    assert!(!is_onboarding(Some(written(&plan, ".hnp/manifest.yaml").unwrap().as_bytes())));
+    assert_eq!(plan.directory.status, DirectoryStatus::Initialized);
+    assert!(!is_onboarding(Some(written(&plan, ".hnp/manifest.yaml").unwrap().as_bytes()), Look::default()));
 }
 
 #[test]
@@ -231,10 +238,11 @@ fn a_copy_goes_with_the_first_commit_unless_its_object_is_held() {
 #[test]
 fn the_status_is_what_the_marker_says() {
     let (fabric, ledger) = (FabricName::new("lab"), LedgerId::new("01LEDGER"));
-    let status = |marker: Option<&[u8]>| directory_status(marker, &fabric, &ledger);
-    let error = |marker: &[u8]| match status(Some(marker)) {
-        DirectoryStatus::Error(reason) => reason.code,
-        other => panic!("{other:?}"),
+    let status = |marker: Option<&[u8]>| condition_by(marker, &fabric, &ledger).status;
+    let error = |marker: &[u8]| {
+        let found = condition_by(Some(marker), &fabric, &ledger);
+        assert_eq!(found.status, DirectoryStatus::Error);
+        found.reason.unwrap().code
     };
 
     assert_eq!(status(None), DirectoryStatus::NotInitialized);

@@ -16,6 +16,7 @@ use crate::domain::path::RepoPath;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Item, Outcome};
 use crate::domain::row::{Base, GitBase, Intent, NetBoxBase, Row};
+use crate::plan::directory::Look;
 use crate::plan::layout::{Marker, marker_path, render_marker};
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::raw::take_apart;
@@ -90,6 +91,7 @@ impl World {
             warnings: Vec::new(),
             fabric_missing: false,
             compared_in_full: false,
+            look: Look::default(),
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         };
         Self { sides, policy: Policy::default(), history: BTreeMap::new() }

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use fgd_sync::domain::change::Change;
+use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::path::RepoPath;
@@ -257,6 +258,7 @@ pub fn done(claim: &Claim, fabric: &FabricName) -> PartOutcome {
         proposal: None,
         counts: Counts::default(),
         items: Vec::new(),
+        directory: DirectoryReport::default(),
     };
     PartOutcome::Done { report: Box::new(report), held: false }
 }
