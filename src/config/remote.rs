@@ -46,10 +46,12 @@ impl RemoteUrl {
 
     /// Reads an address: http(s), ssh, `user@host:path`, file:// or an absolute path.
     pub(super) fn read(text: &str) -> Result<Self, Refusal> {
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        // In an address a blank is written `%20`; in a path it stands as it is.
+        let is_path = text.starts_with('/');
+        if text.chars().any(|c| c.is_control() || (c.is_whitespace() && !is_path)) {
             return Err(Refusal::new("holds a blank or a control character", EXAMPLES));
         }
-        if text.starts_with('/') {
+        if is_path {
             return Ok(Self::local(text, text));
         }
         if text.contains("://") { Self::from_url(text) } else { Self::from_scp(text) }

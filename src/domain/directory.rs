@@ -102,6 +102,7 @@ pub struct DirectoryReport {
 pub struct MovedFiles {
     /// The old directory.
     pub from: RepoPath,
+    pub to: RepoPath,
     /// How many files go to the new one.
     pub files: u64,
     /// What stays in the old one.

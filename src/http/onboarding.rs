@@ -141,6 +141,7 @@ pub(super) struct DirectoryReportView {
 struct MovedView {
     /// The old directory; empty for the repository's root.
     from: String,
+    to: String,
     /// How many files go to the new one.
     files: u64,
     /// What stays in the old one.
@@ -151,6 +152,7 @@ impl From<DirectoryReport> for DirectoryReportView {
     fn from(report: DirectoryReport) -> Self {
         let moved = report.moved.map(|moved| MovedView {
             from: String::from(moved.from),
+            to: String::from(moved.to),
             files: moved.files,
             left: moved.left.into(),
         });

@@ -13,7 +13,7 @@ use super::render::{self, Provenance};
 use super::rewrite::rewrite;
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
-use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Verb};
+use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Verb, moving};
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::Edit;
@@ -40,6 +40,7 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     add_raw(&mut plan, keys, context);
     remove_copies(&mut plan, keys, context);
     tend(&mut plan, context);
+    moving::add(&mut plan, context.sides);
     let broken = context.sides.broken.iter();
     plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
     let warnings = context.sides.warnings.iter();

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{FabricPlan, Overwritten, PlannedChange, Verb};
-use crate::domain::directory::DirectoryWork;
+use crate::domain::directory::{DirectoryWork, MovedFiles};
 use crate::domain::edit::{CommitMessage, RUN_TRAILER, Signature};
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, RunId};
+use crate::domain::path::RepoPath;
 
 /// Whom a commit may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub fn commit_message(run: &RunId, fabrics: &[(FabricName, &FabricPlan)], people
     let mut text = subject(fabrics);
     text.push('\n');
     push_adoptions(&mut text, fabrics);
+    push_moves(&mut text, fabrics);
     push_changes(&mut text, fabrics);
     push_overwritten(&mut text, fabrics);
     text.push('\n');
@@ -99,6 +101,32 @@ fn push_adoptions(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
                 );
             }
             DirectoryWork::None | DirectoryWork::Initialize | DirectoryWork::Tend | DirectoryWork::Move => {}
+        }
+    }
+}
+
+/// Says from where to where a directory moved, and what it left behind.
+fn push_moves(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
+    for (fabric, plan) in fabrics {
+        let Some(MovedFiles { from, to, files, left }) = &plan.directory_report.moved else { continue };
+        let place = |path: &RepoPath| if path.is_root() { ".".to_owned() } else { one_line(path.as_str()) };
+        let fabric = one_line(fabric.as_str());
+        _ = writeln!(
+            text,
+            "\nThe directory of {fabric} moves from {} to {}: {files} files, as they are.",
+            place(from),
+            place(to)
+        );
+        if left.count == 0 {
+            continue;
+        }
+        _ = writeln!(text, "What is none of its files stays:");
+        for file in left.files.iter().take(LISTED) {
+            _ = writeln!(text, "- {}", one_line(file.path.as_str()));
+        }
+        let named = left.files.len().min(LISTED) as u64;
+        if left.count > named {
+            _ = writeln!(text, "... and {} more", left.count - named);
         }
     }
 }
@@ -189,7 +217,6 @@ mod tests {
     use crate::domain::directory::DirectoryReport;
     use crate::domain::kind::Kind;
     use crate::domain::names::Oid;
-    use crate::domain::path::RepoPath;
 
     fn signature(name: &str) -> Signature {
         Signature { name: name.to_owned(), email: format!("{name}@fgd.example") }

@@ -18,6 +18,7 @@ pub mod managed;
 mod marker;
 pub mod merge;
 pub mod message;
+pub mod moving;
 mod names;
 pub mod outline;
 mod overlay;
@@ -54,6 +55,7 @@ use crate::domain::report::{Counts, Item};
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
 use self::directory::Look;
+use self::moving::Move;
 use self::standing::Standing;
 use self::table::Context;
 
@@ -92,6 +94,8 @@ pub struct Sides {
     /// The run was asked for everything: what is missing of the directory's skeleton is put back.
     pub compared_in_full: bool,
     pub look: Look,
+    /// Set when the settings have moved the directory; the tree is as if its files had arrived.
+    pub moved: Option<Move>,
     /// For the deletion guard.
     pub deletions: DeletionWindow,
 }

@@ -128,7 +128,8 @@ async fn ask_again(runner: &Runner, name: &RepoName) {
 }
 
 async fn compare(ledger: &Ledger, fabric: &Fabric, period: Duration) -> Result<bool, ledger::Error> {
-    if !ledger.take_turn(&format!("full:{}", fabric.name), period).await? {
+    // Another place has a turn of its own, at once.
+    if !ledger.take_turn(&format!("full:{}:{}:{}", fabric.name, fabric.target, fabric.directory), period).await? {
         return Ok(false);
     }
     ledger.accept(&full_comparison(&fabric.name, &fabric.target)).await?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::directory::{Condition, DirectoryRecord, DirectoryStatus};
-use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::edit::{CommitMessage, Edit, Edits};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
@@ -190,15 +190,16 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .keys()
         .filter(|document| {
             let still = gathered.sides.tree.get(&document.path).is_some_and(|entry| entry.blob == document.blob);
-            !still || plan.edits.contains_key(&document.path)
+            !still || plan.edits.get(&document.path) == Some(&Edit::Delete)
         })
-        .cloned()
-        .collect();
+        .cloned();
+    let relocation = gathered.relocation.clone();
+    let ended = |key: &Key| plan.base.iter().any(|update| update.key == *key && update.clears_intent);
     Advance {
-        base: plan.base.clone(),
-        intents: Vec::new(),
-        remember: plan.remember.clone(),
-        forget,
+        base: relocation.base.into_iter().chain(plan.base.clone()).collect(),
+        intents: relocation.intents.into_iter().filter(|intent| !ended(&intent.key)).collect(),
+        remember: relocation.remember.into_iter().chain(plan.remember.clone()).collect(),
+        forget: relocation.forget.into_iter().chain(forget).collect(),
         held,
         deleted,
         guarded: Some(guarded),
@@ -219,7 +220,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
 /// The directory as it is once the edits are in the head.
 fn directory_record(share: &Ready<'_>) -> DirectoryRecord {
     let Applied { gathered, plan, .. } = &share.applied;
-    let Gathered { sides, memory, target } = gathered;
+    let Gathered { sides, memory, target, .. } = gathered;
     let before = memory.directory.as_ref().filter(|_| sides.look.known);
     // A person deletes a broken marker because we said so.
     let lost = |before: &DirectoryRecord| {

@@ -121,6 +121,11 @@ pub fn only_agreed(mut advance: Advance, plan: &FabricPlan, review: &Review) -> 
     advance.remember.clear();
     advance.forget.clear();
     advance.adopted = false;
+    if plan.directory_report.work == DirectoryWork::Move {
+        // Every file is still in its old place.
+        advance.base.clear();
+        advance.intents.clear();
+    }
     advance.directory = match plan.directory_report.work {
         DirectoryWork::None => advance.directory,
         DirectoryWork::Tend | DirectoryWork::Move => None,

@@ -8,7 +8,7 @@ use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{Oid, Target};
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{FabricMemory, Part};
+use crate::ledger::types::{Advance, FabricMemory, Part};
 use crate::netbox::Client;
 use crate::plan::directory::Look;
 use crate::plan::layout::{MarkerState, read_marker};
@@ -16,9 +16,10 @@ use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sid
 use crate::validate::Crds;
 
 use super::failure::{Failure, error};
+use super::moving::Place;
 use super::netbox_side::{Dirty, Scope, dirty_rows};
 use super::validation::hold_to_rules;
-use super::{Runner, contents, git_side, netbox_side};
+use super::{Runner, contents, git_side, moving, netbox_side};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
 pub struct Gathered {
@@ -26,6 +27,8 @@ pub struct Gathered {
     pub memory: FabricMemory,
     /// Where the sides' directory is.
     pub target: Target,
+    /// What the ledger must remember otherwise because the directory moved; comes before what the plan says.
+    pub relocation: Advance,
 }
 
 /// Whose side is read, and which kinds it may have.
@@ -40,11 +43,14 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let fabric = runner.fabric(&part.fabric)?;
     let repository = &runner.site(&fabric.target)?.repository;
     let client = runner.netbox(&fabric.netbox)?;
-    let memory = runner.ledger.memory(&fabric.name).await?;
+    let mut memory = runner.ledger.memory(&fabric.name).await?;
+    let ours = (fabric, runner.ledger.id());
+    let Place { tree, moved, relocation } = moving::read(repository.as_ref(), ours, head, &mut memory).await?;
 
-    let look = Look { known: is_known(fabric, &memory), restores: part.changes.iter().any(Change::restores) };
+    let known = moved.is_some() || is_known(fabric, &memory);
+    let look = Look { known, restores: part.changes.iter().any(Change::restores) };
     let from = Of { fabric, catalogue: &runner.catalogue };
-    let git = git_side::read(repository.as_ref(), from, head, (&memory, look)).await?;
+    let git = git_side::read(repository.as_ref(), from, tree, (&memory, look)).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
     if !known {
@@ -55,7 +61,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let asked = part.changes.iter().any(Change::is_full);
     let dirty = dirty_rows(fabric, &part.changes);
     let scope = Scope {
-        everything: asked || !known || memory.base.is_empty(),
+        everything: asked || !known || moved.is_some() || memory.base.is_empty(),
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
@@ -88,6 +94,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         fabric_missing,
         compared_in_full: asked,
         look,
+        moved,
         deletions: DeletionWindow {
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
@@ -97,7 +104,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
     hold_to_rules(&mut sides, crds, &fabric.policy);
-    Ok(Gathered { sides, memory, target: fabric.target.clone() })
+    Ok(Gathered { sides, memory, target: fabric.target.clone(), relocation })
 }
 
 /// Whether the directory was ours before, at this very place.

@@ -7,6 +7,7 @@ mod deliver;
 mod failure;
 mod gather;
 mod git_side;
+mod moving;
 mod netbox_side;
 mod report;
 mod shown;

@@ -76,7 +76,8 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
     ])
 }
 
-fn milliseconds(act: impl FnOnce()) -> f64 {
+/// How long something takes.
+pub fn milliseconds(act: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     act();
     begun.elapsed().as_secs_f64() * 1_000.0
@@ -96,12 +97,17 @@ fn expect(what: &str, found: usize, wanted: usize) -> Result<(), Failure> {
 
 /// Rows in NetBox and an empty directory.
 fn first_sides() -> Sides {
-    let directory = RepoPath::new("fabric-000").expect("a plain path");
     let keys = servers(0, OBJECTS, "server").into_iter().zip(1..).map(|(object, id)| {
         let row = row(object, id);
         let key = row.shared.key.clone();
         (key, KeySides { netbox: NetBoxSide::Row(Box::new(row)), ..KeySides::default() })
     });
+    Sides { keys: keys.collect(), ..empty_sides() }
+}
+
+/// An empty directory, and nothing in NetBox.
+pub fn empty_sides() -> Sides {
+    let directory = RepoPath::new("fabric-000").expect("a plain path");
     Sides {
         fabric: FabricName::new("fabric-000"),
         directory,
@@ -110,7 +116,7 @@ fn first_sides() -> Sides {
         head: Some(oid(0)),
         tree: Tree::new(),
         own_files: BTreeMap::new(),
-        keys: keys.collect(),
+        keys: BTreeMap::new(),
         other_paths: BTreeMap::new(),
         broken: Vec::new(),
         raw: Vec::new(),
@@ -119,6 +125,7 @@ fn first_sides() -> Sides {
         warnings: Vec::new(),
         compared_in_full: true,
         look: Look::default(),
+        moved: None,
         fabric_missing: false,
         deletions: DeletionWindow::default(),
     }

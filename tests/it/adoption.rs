@@ -99,6 +99,27 @@ async fn what_a_person_has_to_decide_is_shown_and_left_alone() {
 }
 
 #[tokio::test]
+async fn what_is_missing_or_foreign_is_shown_and_only_force_completes_the_skeleton() {
+    let app = left_behind().await;
+    app.sync().await;
+
+    let view = app.get("/api/v1/fabrics/lab").await;
+    let foreign: Vec<&str> =
+        view["foreign"]["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert_eq!(view["directory_status"]["status"], "initialized");
+    assert_eq!(foreign, ["lab/kustomization.yaml", "lab/managed/vpcs/notes.yaml"]);
+    assert!(view["missing_parts"].as_array().unwrap().contains(&json!("managed/switches")), "{view}");
+    assert!(!app.files().await.contains_key("managed/switches/.gitkeep"));
+
+    app.post("/api/v1/fabrics/lab/init", json!({"force": true})).await;
+    app.sync().await;
+
+    assert!(app.files().await.contains_key("managed/switches/.gitkeep"));
+    assert_eq!(app.get("/api/v1/fabrics/lab").await["missing_parts"], json!([]));
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn after_the_adoption_nothing_more_is_committed() {
     let app = left_behind().await;
     app.sync().await;

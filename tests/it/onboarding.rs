@@ -1,6 +1,9 @@
 //! How a fabric gets its directory, what its view says of it, and how it is kept whole.
 
 mod command_line;
+mod hard_inputs;
+mod moving;
+mod places;
 
 use fgd_sync::domain::report::JobState;
 use serde_json::{Value, json};

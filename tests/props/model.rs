@@ -190,6 +190,7 @@ impl Model {
             fabric_missing: false,
             compared_in_full: true,
             look: Look::default(),
+            moved: None,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         }
     }

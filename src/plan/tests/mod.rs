@@ -5,6 +5,7 @@ mod deletions;
 mod direction;
 mod directory;
 mod merge;
+mod moving;
 mod paths;
 mod raw_documents;
 mod sides;

@@ -92,6 +92,7 @@ impl World {
             fabric_missing: false,
             compared_in_full: false,
             look: Look::default(),
+            moved: None,
             deletions: DeletionWindow { objects: 1_000, ..DeletionWindow::default() },
         };
         Self { sides, policy: Policy::default(), history: BTreeMap::new() }
