@@ -87,7 +87,7 @@ async fn what_changed_meanwhile_joins_the_same_commit() {
     app.netbox_user("bob").delete("Server", "server-002").await;
     app.netbox_user("bob").create("Server", "new", json!({"description": "three"})).await;
     let elsewhere = app.person();
-    elsewhere.write("lab/raw/drop.yaml", &server("dropped"));
+    elsewhere.write("lab/raw/drop.yaml", server("dropped"));
     elsewhere.push("main", "to the old place");
 
     app.sync().await;
@@ -153,7 +153,7 @@ async fn a_file_in_the_way_stops_the_move_until_it_is_gone() {
     let app = full().await;
     let in_the_way = format!("{NEW}/managed/servers/server-004.yaml");
     let person = app.person();
-    person.write(&in_the_way, &server("server-004"));
+    person.write(&in_the_way, server("server-004"));
     person.push("main", "somebody's");
     app.lose_all_deliveries().await;
     let before = blobs(&app, "");
