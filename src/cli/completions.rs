@@ -1,0 +1,29 @@
+//! `fgd-sync completions`: what a shell needs to complete the commands.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::exit::Exit;
+use super::output::print;
+use crate::Cli;
+
+/// What `completions` takes.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  fgd-sync completions bash > /usr/share/bash-completion/completions/fgd-sync
+  fgd-sync completions zsh  > ~/.zfunc/_fgd-sync
+  fgd-sync completions fish > ~/.config/fish/completions/fgd-sync.fish")]
+pub struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Runs it.
+pub fn run(args: &CompletionsArgs) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "fgd-sync", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Exit::Done
+}
