@@ -1,5 +1,6 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+pub mod doctor;
 mod pace;
 mod repositories;
 

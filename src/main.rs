@@ -22,6 +22,7 @@ struct Cli {
 const START: &str = "\
 Begin with:
   fgd-sync check --config fgd-sync.yaml          # every error of the settings at once
+  fgd-sync doctor --config fgd-sync.yaml         # every connection, tried for real
   fgd-sync setup netbox --config fgd-sync.yaml   # object types, webhook and event rules
   fgd-sync serve --config fgd-sync.yaml
 
@@ -40,6 +41,8 @@ enum Command {
     Worker(SettingsFile),
     /// Check the settings and report every error at once; reaches no server.
     Check(cli::check::CheckArgs),
+    /// Try every connection of the settings for real, reading only, and say what to change.
+    Doctor(cli::doctor::DoctorArgs),
     /// Prepare a server that fgd-sync works with.
     Setup {
         #[command(subcommand)]
@@ -80,6 +83,7 @@ async fn run(command: Command) -> Exit {
         Command::Receiver(file) => cli::serve::run(&file, Duty::Receive).await,
         Command::Worker(file) => cli::serve::run(&file, Duty::Work).await,
         Command::Check(args) => cli::check::run(&args),
+        Command::Doctor(args) => cli::doctor::run(&args).await,
         Command::Setup { server } => cli::setup::run(server).await,
         Command::Sync(args) => cli::sync::run(&args).await,
         Command::Jobs { command } => cli::jobs::run(command).await,

@@ -24,6 +24,8 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "fgd-sync", &mut script);
-    print(&String::from_utf8_lossy(&script));
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete 4.6 spells a program's name with a hyphen in two ways in bash's script, which then finds no subcommand.
+    print(&script.replace("fgd__subcmd__sync", "fgd__sync"));
     Exit::Done
 }

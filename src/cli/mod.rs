@@ -7,6 +7,7 @@ pub mod check;
 mod client;
 pub mod completions;
 pub mod conflicts;
+pub mod doctor;
 pub mod exit;
 pub mod jobs;
 pub mod lint;

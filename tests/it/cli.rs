@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::app::{API_TOKEN, TestApp};
 use crate::support::process::free_port;
 
+mod doctor;
 mod halves;
 
 /// How a command ended.
@@ -324,6 +325,7 @@ async fn every_command_teaches_by_examples() {
     let commands = [
         &["sync"][..],
         &["check"],
+        &["doctor"],
         &["lint"],
         &["completions"],
         &["jobs", "list"],

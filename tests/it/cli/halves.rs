@@ -35,7 +35,7 @@ async fn a_receiver_takes_what_a_worker_does() {
     netbox.user("alice").create(&Object::new("Server", "lab", "one", json!({})));
     let (directory, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let url = format!("{{url: '{}'}}", redis.url());
-    let settings = |of: &TempDir| settings(of.path(), &url, &netbox.url(), &git.url("fabrics.git"));
+    let settings = |of: &TempDir| settings(of.path(), &url, netbox.url(), &git.url("fabrics.git"));
     let receiver = App::build_for(Duty::Receive, settings(&directory), Clock::default()).await.unwrap();
     let worker = App::build_for(Duty::Work, settings(&other), Clock::default()).await.unwrap();
     let (receiving, working) = (receiver.address().unwrap(), worker.address().unwrap());
