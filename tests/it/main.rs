@@ -5,6 +5,7 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
 mod fake_github;
 mod flows;
