@@ -36,6 +36,7 @@ mod routing;
 mod runs;
 mod serve;
 mod time;
+mod tls;
 mod token;
 mod verified;
 mod webhooks;
@@ -60,6 +61,7 @@ pub use openapi::openapi;
 pub use rates::RateLimits;
 pub use routing::{NetBoxSender, RepositorySender, Routing};
 pub use serve::{app, serve};
+pub use tls::{TlsError, TlsFiles};
 pub use token::{Token, Tokens};
 
 /// All that the handlers use; clones share it.
@@ -85,6 +87,7 @@ pub struct HttpState {
     work: Arc<WorkMetrics>,
     scrape: Arc<Mutex<()>>,
     surface: Surface,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// How much of it there is.
@@ -132,6 +135,7 @@ impl HttpState {
             work: Arc::default(),
             scrape: Arc::default(),
             surface: Surface::default(),
+            tls: None,
         }
     }
 
@@ -156,6 +160,11 @@ impl HttpState {
         Self { work, ..self }
     }
 
+    /// The same, with TLS by this certificate; fails when it cannot be used.
+    pub fn with_tls(self, files: TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { tls: Some(Arc::new(tls::config(files)?)), ..self })
+    }
+
     /// The same with more or less of the surface.
     pub fn with_surface(self, surface: Surface) -> Self {
         Self { surface, ..self }
@@ -170,7 +179,7 @@ impl HttpState {
     }
 
     fn is_over_tls(&self) -> bool {
-        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
     fn of(request: &HttpRequest) -> &Self {

@@ -60,14 +60,17 @@ pub fn app(
 
 /// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let stopping = state.stopping.clone();
+    let (stopping, tls) = (state.stopping.clone(), state.tls.clone());
     let server = HttpServer::new(move || app(state.clone()))
         .workers(THREADS)
         .max_connections(CONNECTIONS)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls.as_ref().clone())?,
+        None => server.listen(listener)?,
+    }
+    .run();
     let handle = server.handle();
     let mut server = std::pin::pin!(server);
     tokio::select! {

@@ -7,7 +7,7 @@
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
 //! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one, `trace` (the span it was accepted in) when it was traced | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |

@@ -23,6 +23,8 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod telemetry;
+mod tls;
 mod validation;
 
 #[path = "../support/mod.rs"]
