@@ -21,6 +21,7 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod storm;
 mod validation;
 
 #[path = "../support/mod.rs"]

@@ -116,6 +116,12 @@ impl NetBox {
         self.world().faults.push((method.to_owned(), path.to_owned(), fault));
     }
 
+    /// The request that comes after `others` more runs into the fault, whatever it asks for. Replaces the last such fault;
+    /// with `None` there is none.
+    pub fn later(&self, fault: Option<(usize, Fault)>) {
+        self.world().later = fault;
+    }
+
     /// Something that a user does right before the next such request is answered.
     pub fn meanwhile(&self, method: &str, path: &str, act: impl FnOnce(&mut User<'_>) + Send + 'static) {
         self.before(method, path, Fault::Meanwhile(Box::new(act)));
