@@ -29,6 +29,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether Redis has no memory left for what was asked (`maxmemory` with `noeviction`).
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        source.downcast_ref::<redis::RedisError>().and_then(redis::RedisError::code) == Some("OOM")
+    }
+
     pub(super) fn unavailable<E>(doing: &'static str) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -14,6 +14,7 @@ mod ledger;
 mod lint;
 mod more_kinds;
 mod netbox_client;
+mod outages;
 mod private_networks;
 mod proposals;
 mod queue;

@@ -51,13 +51,14 @@ where
 
 /// One storm and the calm after it; answers with the promises that it broke.
 async fn storm(redis: &mut RedisServer, policy: Policy, acts: &[Act]) -> Vec<String> {
-    let on_conflict = policy.on_conflict;
+    let Policy { on_conflict, on_first_difference, .. } = policy;
+    let never_overwrites = on_conflict == OnConflict::Hold && on_first_difference == OnFirstDifference::Hold;
     let mut world = World::new(redis, policy).await;
     for act in acts {
         world.act(act).await;
     }
     world.calm().await;
-    verdict::broken_promises(&mut world, on_conflict).await
+    verdict::broken_promises(&mut world, never_overwrites).await
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fgd_sync::domain::names::{BranchName, FabricName, JobId, Oid, RepoName, Target};
-use fgd_sync::domain::policy::OnConflict;
 use fgd_sync::domain::report::{Item, JobState};
 use serde_json::Value;
 
@@ -44,8 +43,8 @@ impl Authors {
     }
 }
 
-/// Every promise that is broken, in words.
-pub async fn broken_promises(world: &mut World<'_>, on_conflict: OnConflict) -> Vec<String> {
+/// Every promise that is broken, in words. `never_overwrites`: the policy leaves every difference to a person.
+pub async fn broken_promises(world: &mut World<'_>, never_overwrites: bool) -> Vec<String> {
     let mut broken = Vec::new();
     let mut expect = |holds: bool, what: &dyn Fn() -> String| {
         if !holds {
@@ -78,7 +77,7 @@ pub async fn broken_promises(world: &mut World<'_>, on_conflict: OnConflict) -> 
             _ => false,
         };
         expect(same || listed, &|| format!("{name} differs and is not held: {file:?} in Git, {rows:?} in NetBox"));
-        if same && !listed && on_conflict == OnConflict::Hold {
+        if same && !listed && never_overwrites {
             for field in FIELDS {
                 let now = file.as_ref().and_then(|file| file[field].as_str()).unwrap_or_default();
                 let lost = world.history.overwritten_unseen(name, field, now);
