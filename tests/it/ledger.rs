@@ -22,6 +22,7 @@ mod dead_letters;
 mod embedded;
 mod interleavings;
 mod jobs;
+mod layout;
 mod pausing;
 mod remembering;
 mod runs;

@@ -165,17 +165,6 @@ async fn a_ledger_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn a_ledger_of_another_layout_is_refused() {
-    let test = TestLedger::open().await;
-    let mut connection = test.server.connect().await;
-    ::redis::cmd("HSET").arg("{fgd}:meta").arg("layout").arg(99).exec_async(&mut connection).await.unwrap();
-
-    let opened = Ledger::open(test.server.options(), test.clock.clone()).await;
-
-    assert!(matches!(opened, Err(Error::Layout { found, .. }) if found == "99"));
-}
-
-#[tokio::test]
 async fn ignored_deliveries_are_listed_newest_first_and_bounded() {
     let test = TestLedger::open().await;
     for n in 0..1_005 {
