@@ -163,7 +163,7 @@ impl Repository for Remote {
         let tree = |store: &mut Store| {
             let files = &store.commit(commit)?.files;
             let below = files.iter().filter(|(path, _)| path.below(directory).is_some());
-            let entry = |bytes| TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: None };
+            let entry = |bytes| TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: None, misnamed: None };
             Ok(below.map(|(path, bytes)| (path.clone(), entry(bytes))).collect())
         };
         self.call(tree, unavailable).await
