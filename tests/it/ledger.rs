@@ -17,6 +17,7 @@ use crate::support::redis::TestLedger;
 mod accepting;
 mod budget;
 mod claiming;
+mod clocks;
 mod conflicts;
 mod dead_letters;
 mod embedded;

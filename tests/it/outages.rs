@@ -446,3 +446,37 @@ async fn large_bodies_of_strangers_are_bounded_together_and_keep_no_delivery_out
     });
     assert!(third.await.contains("wrong_signature"));
 }
+
+#[tokio::test]
+async fn an_object_that_breaks_netbox_is_isolated_and_taken_when_it_no_longer_does() {
+    let app = TestApp::ready().await;
+    let server = |name: &str| {
+        format!(
+            "apiVersion: wiring.githedgehog.com/v1beta1\nkind: Server\nmetadata:\n  name: {name}\nspec: {{description: x}}\n"
+        )
+    };
+    let names = ["a", "b", "poison", "d", "e", "f"];
+    app.netbox.break_name("poison");
+
+    app.push(&[("raw/drop.yaml", &names.map(server).join("---\n"))]).await;
+    app.sync().await;
+
+    let files = app.files().await;
+    let managed = |files: &std::collections::BTreeMap<String, String>, name: &str| {
+        files.contains_key(&format!("managed/servers/{name}.yaml"))
+    };
+    let there: Vec<&str> = names.into_iter().filter(|name| managed(&files, name)).collect();
+    assert_eq!(there, ["a", "b", "d", "e", "f"], "the rest of its batch goes on");
+    assert!(files.contains_key("raw/drop.yaml"), "a file leaves whole");
+    let status = app.fabric_status().await;
+    let report = serde_json::to_string(&status.last_run).unwrap();
+    assert!(report.contains("netbox_failing") && report.contains("RuntimeError"), "{report}");
+
+    app.netbox.mend_name("poison");
+    app.post("/api/v1/fabrics/lab/sync", json!({})).await;
+    app.sync().await;
+
+    let files = app.files().await;
+    assert!(managed(&files, "poison") && !files.contains_key("raw/drop.yaml"));
+    app.finish().await;
+}

@@ -132,6 +132,11 @@ impl NetBox {
         self.world().broken_names.insert(name.to_owned());
     }
 
+    /// Ends what `break_name` began.
+    pub fn mend_name(&self, name: &str) {
+        self.world().broken_names.remove(name);
+    }
+
     /// From now on every write that holds a row of this name is refused with these words, as a custom validator does.
     pub fn refuse_name(&self, name: &str, words: &str) {
         self.world().refused_names.insert(name.to_owned(), words.to_owned());
