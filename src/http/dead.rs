@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::names::FabricName;
+use crate::domain::names::{FabricName, JobId};
 use crate::ledger::types::{DeadLetter, LetterEnd, LetterFilter, LetterId, Note};
 
 use super::HttpState;
@@ -214,17 +214,19 @@ pub(super) async fn discard_dead_letter(
     body: JsonBody<DiscardRequest>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = known_form(&job)?;
-    let end = LetterEnd::Discard(note(&token, body.0.reason)?);
-    let done = state.ledger.end_letters_of(&id, &end).await?;
-    intervened(
-        done,
-        &id,
-        "discarded",
-        "Only dead letters are discarded; a job that waits is called off with `cancel`.",
-    )?;
-    tracing::info!(job.id = %id, token = token.name, "a dead letter was discarded");
+    let id = discard(&state, &token, &job, body.0.reason).await?;
     Ok(HttpResponse::Ok().json(JobView::of(find(&state, id.as_str()).await?, Vec::new())))
+}
+
+/// Gives up a job's dead letters for good; its id.
+pub(super) async fn discard(state: &HttpState, token: &ApiToken, job: &str, why: String) -> Result<JobId, Problem> {
+    let id = known_form(job)?;
+    let end = LetterEnd::Discard(note(token, why)?);
+    let done = state.ledger.end_letters_of(&id, &end).await?;
+    let remedy = "Only dead letters are discarded; a job that waits is called off with `cancel`.";
+    intervened(done, &id, "discarded", remedy)?;
+    tracing::info!(job.id = %id, token = token.name, "a dead letter was discarded");
+    Ok(id)
 }
 
 /// Replays all dead letters that fit

@@ -37,6 +37,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+mod sessions;
 mod standing;
 pub mod types;
 
@@ -62,6 +63,7 @@ use scripts::Scripts;
 pub use error::Error;
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
 #[derive(Clone)]
