@@ -28,6 +28,25 @@ pub(super) struct LettersQuery {
     limit: Option<String>,
 }
 
+impl LettersQuery {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(fabric: &str, cursor: Option<String>) -> Self {
+        let fabric = Some(fabric).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self { fabric, code: None, cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<LetterFilter, Problem> {
+        let bad = || bad_parameter("cursor", "the `next` of a page");
+        let cursor = self.cursor.map(|text| read_cursor(&text).ok_or_else(bad)).transpose()?;
+        Ok(LetterFilter {
+            fabric: self.fabric.map(FabricName::new),
+            code: self.code,
+            after: cursor,
+            limit: limit(self.limit.as_deref(), STANDARD, MOST)?,
+        })
+    }
+}
+
 /// A page of dead letters, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
@@ -142,18 +161,10 @@ pub(super) async fn list_dead_letters(
     query: Query<LettersQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let LettersQuery { fabric, code, cursor, limit: size } = query.0;
-    let cursor = cursor.map(|text| read_cursor(&text).ok_or_else(|| bad_parameter("cursor", "the `next` of a page")));
-    let filter = LetterFilter {
-        fabric: fabric.map(FabricName::new),
-        code,
-        after: cursor.transpose()?,
-        limit: limit(size.as_deref(), STANDARD, MOST)?,
-    };
-    let page = state.ledger.dead_letters(&filter).await?;
+    let page = state.ledger.dead_letters(&query.0.filter()?).await?;
     Ok(HttpResponse::Ok().json(LettersView {
         dead_letters: page.letters.into_iter().map(LetterView::from).collect(),
-        next: page.next.map(|id| format!("{}:{}", id.fence, id.fabric)),
+        next: page.next.as_ref().map(cursor_of),
     }))
 }
 
@@ -311,6 +322,11 @@ fn note(token: &ApiToken, text: String) -> Result<Note, Problem> {
         return Err(bad_field("`reason` is missing or empty"));
     }
     Ok(Note { by: token.name.clone(), reason: Some(reason(text)?) })
+}
+
+/// What `read_cursor` reads.
+pub(super) fn cursor_of(id: &LetterId) -> String {
+    format!("{}:{}", id.fence, id.fabric)
 }
 
 fn read_cursor(text: &str) -> Option<LetterId> {

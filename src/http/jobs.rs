@@ -31,7 +31,13 @@ pub(super) struct JobsQuery {
 }
 
 impl JobsQuery {
-    fn filter(self) -> Result<JobFilter, Problem> {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(fabric: &str, state: &str, cursor: Option<String>) -> Self {
+        let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self { fabric: given(fabric), state: given(state), since: None, cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<JobFilter, Problem> {
         let state = |text: String| serde_json::from_value::<JobState>(Value::from(text)).ok();
         let wants_state = "one of queued, running, waiting, held, stalled, succeeded, failed, dead, cancelled";
         Ok(JobFilter {

@@ -125,8 +125,7 @@ pub(super) fn span(length: Duration) -> String {
 
 /// A commit or blob by the letters that people use for it.
 pub(super) fn oid(oid: &Oid) -> Markup {
-    let whole = oid.as_str();
-    html! { code title=(whole) { (&whole[..whole.len().min(9)]) } }
+    html! { code title=(oid) { (oid.short()) } }
 }
 
 /// A part of an address.
