@@ -100,7 +100,7 @@ fn table(viewer: &Viewer, reports: &[(Millis, FabricReport)]) -> Markup {
                 p { "Push Kubernetes YAML of any shape to " code { "<directory>/raw/" } " of a fabric: each document is taken over, or its reason not to be stands here." }
             }
         } @else {
-            div.table {
+            div.table.cards {
                 table {
                     thead { tr { th { "File" } th { "Fate" } th { "Object" } th { "Why" } th { "Fabric" } th { "Run" } } }
                     tbody {

@@ -21,7 +21,7 @@ use super::shell::{Tab, go_on, page, proof};
 use super::words::{error, escaped, fabric_path, object, oid, span, standing, when, when_or};
 
 /// Held objects that the page lists.
-const MOST_HELD: usize = 500;
+const MOST_HELD: usize = 200;
 /// Jobs and runs that it lists.
 const RECENT: usize = 10;
 
@@ -146,21 +146,23 @@ fn facts(state: &HttpState, fabric: &Fabric, numbers: &FabricStanding) -> Markup
 }
 
 fn held(viewer: &Viewer, fabric: &Fabric, status: &FabricStatus) -> Markup {
+    // Guarded deletions are held too, and told of above.
+    let held: Vec<_> = status.held.iter().filter(|(key, _)| !status.guarded.contains(key)).collect();
     html! {
-        h2 #held { "Held " span.quiet { (status.held.len()) } }
-        @if status.held.is_empty() { p.quiet { "Nothing waits for a person." } }
+        h2 #held { "Held " span.quiet { (held.len()) } }
+        @if held.is_empty() { p.quiet { "Nothing waits for a person." } }
         @else {
-            div.table {
+            div.table.cards {
                 table {
                     thead { tr { th { "Object" } th { "Why" } } }
                     tbody {
-                        @for (key, why) in status.held.iter().take(MOST_HELD) {
+                        @for (key, why) in held.iter().take(MOST_HELD) {
                             tr { th scope="row" { (object(key)) } td { (held_reason(viewer, &fabric.name, key, why)) } }
                         }
                     }
                 }
             }
-            @if status.held.len() > MOST_HELD { p.quiet { "The first " (MOST_HELD) " are listed." } }
+            @if held.len() > MOST_HELD { p.quiet { "The first " (MOST_HELD) " are listed." } }
         }
     }
 }

@@ -118,7 +118,7 @@ fn overview(viewer: &Viewer, rows: &[Row], only: &str) -> Markup {
 fn table(viewer: &Viewer, rows: &[&Row]) -> Markup {
     let selects = viewer.may(Role::Operate);
     html! {
-        div.table {
+        div.table.cards {
             table {
                 thead {
                     tr {
@@ -149,19 +149,19 @@ fn line(viewer: &Viewer, row: &Row, selects: bool) -> Markup {
                 (fabric_link(viewer, &fabric.name))
                 div.below { (fabric.target) "/" (fabric.directory) }
             }
-            td {
+            td.whole {
                 (standing(row.standing))
                 @if let Some(error) = &numbers.error { div.below { (error.message) } }
             }
-            td.number { (numbers.objects) }
-            td { (waits(viewer, fabric, numbers)) }
-            td.number {
+            td.number data-name="Objects" { (numbers.objects) }
+            td data-name="Waits for you" { (waits(viewer, fabric, numbers)) }
+            td.number data-name="Pending" {
                 (numbers.pending_changes)
                 @if let Some(since) = numbers.oldest_pending { div.below { (when(since)) } }
             }
-            td.number { @if let Some(lag) = numbers.lag { (span(lag)) } @else { span.quiet { "–" } } }
-            td { (when_or(numbers.last_sync, "never")) }
-            td {
+            td.number data-name="Lag" { @if let Some(lag) = numbers.lag { (span(lag)) } @else { span.quiet { "–" } } }
+            td data-name="Last sync" { (when_or(numbers.last_sync, "never")) }
+            td data-name="Last commit" {
                 @if let Some((commit, at)) = &numbers.commit { (oid(commit)) div.below { (when(*at)) } }
                 @else { span.quiet { "none" } }
             }
@@ -173,7 +173,8 @@ fn line(viewer: &Viewer, row: &Row, selects: bool) -> Markup {
 fn waits(viewer: &Viewer, fabric: &Fabric, numbers: &FabricStanding) -> Markup {
     let name = super::words::escaped(fabric.name.as_str());
     let own = super::words::fabric_path(&fabric.name);
-    let other = numbers.held.saturating_sub(numbers.conflicts);
+    // Conflicts and guarded deletions are held too.
+    let other = numbers.held.saturating_sub(numbers.conflicts).saturating_sub(numbers.guarded);
     let all = [
         (numbers.conflicts, "conflict", "conflicts", format!("/conflicts?fabric={name}")),
         (other, "held", "held", format!("{own}#held")),

@@ -85,7 +85,7 @@ fn listed(viewer: &Viewer, report: &FabricReport, title: &str, objects: &[(&Key,
     html! {
         @if !objects.is_empty() {
             h3 { (title) " " span.quiet { (objects.len()) } }
-            div.table {
+            div.table.cards {
                 table {
                     thead { tr { th { "Object" } th { "What" } th { "Why" } } }
                     tbody {
@@ -139,7 +139,7 @@ pub(super) fn held_reason(viewer: &Viewer, fabric: &FabricName, key: &Key, why: 
 
 /// A reason with its code.
 pub(super) fn reason(reason: &Reason) -> Markup {
-    html! { (reason.message) " " code.quiet { (reason.code) } }
+    html! { (super::shell::capitalised(&reason.message)) " " code.quiet { (reason.code) } }
 }
 
 /// A document of a raw file and what became of it.
@@ -165,7 +165,7 @@ fn documents(report: &FabricReport) -> Markup {
     html! {
         @if !drops.is_empty() {
             h3 { "Raw documents " span.quiet { (drops.len()) } }
-            div.table {
+            div.table.cards {
                 table {
                     thead { tr { th { "File" } th { "Fate" } th { "Object" } th { "Why" } } }
                     tbody { @for drop in &drops { tr { (drop_cells(drop)) } } }
@@ -216,7 +216,7 @@ fn others(report: &FabricReport) -> Markup {
     html! {
         @if !files.is_empty() {
             h3 { "Files and warnings " span.quiet { (files.len()) } }
-            div.table {
+            div.table.cards {
                 table {
                     thead { tr { th { "About" } th { "What" } th { "Why" } } }
                     tbody {
@@ -251,6 +251,9 @@ fn proposal_link(proposal: &str) -> Markup {
 pub(super) fn guarded<'k>(keys: impl ExactSizeIterator<Item = &'k Key>) -> Markup {
     html! {
         p { (count(keys.len() as u64, "deletion is", "deletions are")) " held because there are many at once." }
-        ul { @for key in keys { li { (object(key)) } } }
+        details #guarded-objects {
+            summary { "Which they are" }
+            ul { @for key in keys { li { (object(key)) } } }
+        }
     }
 }

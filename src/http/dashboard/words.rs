@@ -125,7 +125,7 @@ pub(super) fn span(length: Duration) -> String {
 
 /// A commit or blob by the letters that people use for it.
 pub(super) fn oid(oid: &Oid) -> Markup {
-    html! { code title=(oid) { (oid.short()) } }
+    html! { code.oid title=(oid) { (oid.short()) } }
 }
 
 /// A part of an address.
@@ -217,7 +217,7 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
 /// A link to the rest of a list.
 pub(super) fn next_page(viewer: &Viewer, path: &str, query: &[(&str, &str)], next: Option<&str>) -> Markup {
     let Some(next) = next else { return html! {} };
-    let mut address = form_urlencoded::Serializer::new(format!("{path}?"));
+    let mut address = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
     address.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty())).append_pair("cursor", next);
     html! { p.more { a href=(viewer.link(&address.finish())) rel="next" { "Next page" } } }
 }

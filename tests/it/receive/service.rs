@@ -80,6 +80,11 @@ impl Service {
         Self { test, wake, address, client: client(), stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Where it answers, without a `/` at the end.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.address))
     }
