@@ -28,6 +28,7 @@
 //! | `run:<run>` | hash | `target`, `worker`, `because`, `started`, `ended`, `head`, `part:<fabric>` (JSON) | claim, settle | with the retention |
 //! | `runs`, `runs:fabric:<fabric>` | zset, by time | runs | claim | with the run |
 //! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the run |
+//! | `edits:<run>:<fabric>` | string | what a run changed in files (JSON) | keep_edits | after a week |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |

@@ -21,6 +21,7 @@ mod control;
 mod dead;
 mod deliveries;
 mod durability;
+mod edits;
 mod embedded;
 mod entry;
 mod error;

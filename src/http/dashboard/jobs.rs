@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::domain::file_edit::RunEdits;
 use crate::domain::report::{FabricReport, JobState};
 use crate::domain::role::Role;
 use crate::http::HttpState;
@@ -12,7 +13,7 @@ use crate::http::jobs::{JobsQuery, call_off, find, replay};
 use crate::http::problem::Problem;
 use crate::ledger::types::{Job, JobPart, Millis, Run};
 
-use super::report::report;
+use super::report::{report, told};
 use super::session::{Form, Viewer};
 use super::shell::{Tab, go_on, page, proof};
 use super::words::{closed_because, error, fabric_link, job_link, job_state, next_page, origin, run_link, span, when};
@@ -161,7 +162,7 @@ pub(super) async fn show(
     let mut parts = Vec::with_capacity(job.parts.len());
     for part in &job.parts {
         let (run, done) = match &part.run {
-            Some(run) => (state.ledger.run(run).await?, state.ledger.report(run, &part.fabric).await?),
+            Some(run) => (state.ledger.run(run).await?, told(&state, run, &part.fabric).await?),
             None => (None, None),
         };
         parts.push((part, run, done));
@@ -201,7 +202,7 @@ fn part_of(
     state: &HttpState,
     part: &JobPart,
     run: Option<&Run>,
-    done: Option<&FabricReport>,
+    done: Option<&(FabricReport, RunEdits)>,
 ) -> Markup {
     html! {
         h2 { (fabric_link(viewer, &part.fabric)) " " (job_state(part.state)) }
@@ -216,7 +217,7 @@ fn part_of(
             }
         }
         @if let Some(at) = part.next_try { p { "Tried again " (when(at)) "." } }
-        @if let Some(done) = done { (report(viewer, state, &part.target, done)) }
+        @if let Some((done, edits)) = done { (report(viewer, state, &part.target, (done, edits))) }
     }
 }
 

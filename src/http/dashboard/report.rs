@@ -3,16 +3,33 @@
 use maud::{Markup, html};
 
 use crate::domain::fate::{Effect, Fate, Reason};
+use crate::domain::file_edit::{FileEdit, RunEdits};
 use crate::domain::key::Key;
-use crate::domain::names::{FabricName, Oid, Target};
+use crate::domain::names::{FabricName, Oid, RunId, Target};
 use crate::domain::report::{Counts, FabricReport, Item, MAX_ITEMS, Outcome};
 use crate::http::HttpState;
+use crate::http::problem::Problem;
 
 use super::session::Viewer;
 use super::words::{Tone, badge, conflict_path, count, object, oid, run_link};
 
+/// What a run did for a fabric, and what it changed in its files; `None` when it did not come through.
+pub(super) async fn told(
+    state: &HttpState,
+    run: &RunId,
+    fabric: &FabricName,
+) -> Result<Option<(FabricReport, RunEdits)>, Problem> {
+    let Some(report) = state.ledger.report(run, fabric).await? else { return Ok(None) };
+    Ok(Some((report, state.ledger.edits(run, fabric).await?)))
+}
+
 /// A report as sections; `target` says where its commit is.
-pub(super) fn report(viewer: &Viewer, state: &HttpState, target: &Target, report: &FabricReport) -> Markup {
+pub(super) fn report(
+    viewer: &Viewer,
+    state: &HttpState,
+    target: &Target,
+    (report, edits): (&FabricReport, &RunEdits),
+) -> Markup {
     let objects: Vec<(&Key, &Outcome)> = report.items.iter().filter_map(as_object).collect();
     let of =
         |wanted: fn(&Outcome) -> bool| objects.iter().copied().filter(move |(_, outcome)| wanted(outcome)).collect();
@@ -32,10 +49,34 @@ pub(super) fn report(viewer: &Viewer, state: &HttpState, target: &Target, report
         (listed(viewer, report, "Waits for a person", &held))
         (documents(report))
         (listed(viewer, report, if report.dry_run { "Edits of Git, planned" } else { "Edits of Git" }, &git))
+        (diffs(edits))
         (listed(viewer, report, if report.dry_run { "Writes to NetBox, planned" } else { "Writes to NetBox" }, &netbox))
         (others(report))
         @if report.items.len() >= MAX_ITEMS { p.quiet { "The first " (MAX_ITEMS) " are listed." } }
     }
+}
+
+/// The edits of files, each behind its name.
+fn diffs(edits: &RunEdits) -> Markup {
+    html! {
+        @if edits.files.len() + usize::from(edits.left_out > 0) > 0 {
+            h3 { "Changed files " span.quiet { (edits.files.len()) } }
+            @for FileEdit { path, diff } in &edits.files {
+                details.file id={ "file-" (path) } {
+                    summary { code { (path) } " " span.quiet { (added_and_removed(diff)) } }
+                    pre.diff tabindex="0" role="region" aria-label={ "What changed in " (path) } {
+                        @for line in diff.lines() { span.added[line.starts_with('+')].removed[line.starts_with('-')].hunk[line.starts_with('@')] { (line) } }
+                    }
+                }
+            }
+            @if edits.left_out > 0 { p.quiet { (count(edits.left_out, "file", "files")) " more: the commit has them." } }
+        }
+    }
+}
+
+fn added_and_removed(diff: &str) -> String {
+    let lines = |sign: char| diff.lines().filter(|line| line.starts_with(sign)).count();
+    format!("+{} −{}", lines('+'), lines('-'))
 }
 
 fn as_object(item: &Item) -> Option<(&Key, &Outcome)> {

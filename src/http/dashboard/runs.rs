@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::runs::{RunsQuery, find};
 use crate::ledger::types::{Run, RunPart};
 
-use super::report::{commit_link, numbers, report};
+use super::report::{commit_link, numbers, report, told};
 use super::session::Viewer;
 use super::shell::{Tab, page};
 use super::words::{
@@ -103,7 +103,7 @@ pub(super) async fn show(
     let run = find(&state, &id).await?;
     let mut parts = Vec::with_capacity(run.parts.len());
     for part in &run.parts {
-        parts.push((part, state.ledger.report(&run.id, &part.fabric).await?));
+        parts.push((part, told(&state, &run.id, &part.fabric).await?));
     }
     let content = html! {
         div.crumbs { a href=(viewer.link("/runs")) { "Runs" } " /" }
@@ -121,7 +121,7 @@ pub(super) async fn show(
                 h2 { (fabric_link(&viewer, &part.fabric)) " " (run_outcome(part.outcome)) }
                 (asked(&viewer, part))
                 @if let Some(why) = &part.error { (error(why)) }
-                @if let Some(done) = done { (report(&viewer, &state, &run.target, done)) }
+                @if let Some((done, edits)) = done { (report(&viewer, &state, &run.target, (done, edits))) }
             }
         }
     };
