@@ -100,7 +100,7 @@ fn add_fields(lines: &mut Vec<Line>, depth: usize, pointer: &str, values: [Optio
 }
 
 /// All names, each once: a new one stands behind the one that precedes it on its side.
-fn names<'v>(maps: [Option<&'v Map<String, Value>>; SIDES]) -> Vec<&'v str> {
+fn names(maps: [Option<&Map<String, Value>>; SIDES]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for map in maps.into_iter().flatten() {
         let mut place = 0;

@@ -156,6 +156,23 @@ async fn a_jobs_page_has_every_fate_with_file_and_line() {
 }
 
 #[tokio::test]
+async fn a_run_shows_what_it_changed_in_files_line_by_line() {
+    let app = TestApp::ready().await;
+    app.netbox_user("alice").create("Server", "one", json!({"description": "<b>old</b>", "profile": "a"})).await;
+    app.sync().await;
+    app.netbox_user("alice").update("Server", "one", json!({"description": "new", "profile": "a"})).await;
+    app.sync().await;
+    let run = first(&app, "/api/v1/runs", "runs").await;
+
+    let page = browser(&app).await.open(&format!("/runs/{run}")).await;
+
+    page.shows(&["Changed files", "lab/managed/servers/one.yaml", "+1 −1", "class=\"hunk\""]);
+    page.shows(&["class=\"removed\">-  description: &lt;b&gt;old", "class=\"added\">+  description: new"]);
+    assert!(!page.text.contains("-  profile"), "{}", page.text);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_dry_runs_page_says_that_nothing_was_written() {
     let app = TestApp::ready().await;
     app.netbox_user("alice").create("Server", "one", json!({"description": "a"})).await;
