@@ -26,6 +26,7 @@ mod embedded;
 mod entry;
 mod error;
 mod events;
+mod examine;
 mod health;
 mod keys;
 mod memory;
@@ -62,6 +63,7 @@ use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
 pub use sessions::Session;

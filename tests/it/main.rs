@@ -5,8 +5,10 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
 mod dashboard;
+mod deploy;
 mod fake_github;
 mod flows;
 mod github;

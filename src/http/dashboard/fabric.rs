@@ -157,7 +157,7 @@ fn held(viewer: &Viewer, fabric: &Fabric, status: &FabricStatus) -> Markup {
                     thead { tr { th { "Object" } th { "Why" } } }
                     tbody {
                         @for (key, why) in held.iter().take(MOST_HELD) {
-                            tr { th scope="row" { (object(key)) } td { (held_reason(viewer, &fabric.name, key, why)) } }
+                            tr { th scope="row" { (object(key)) } td.whole { (held_reason(viewer, &fabric.name, key, why)) } }
                         }
                     }
                 }

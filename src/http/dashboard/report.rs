@@ -131,7 +131,7 @@ fn listed(viewer: &Viewer, report: &FabricReport, title: &str, objects: &[(&Key,
                     thead { tr { th { "Object" } th { "What" } th { "Why" } } }
                     tbody {
                         @for (key, outcome) in objects {
-                            tr { th scope="row" { (object(key)) } td { (outcome_word(outcome)) } td { (why(viewer, &report.fabric, key, outcome)) } }
+                            tr { th scope="row" { (object(key)) } td { (outcome_word(outcome)) } td.whole { (why(viewer, &report.fabric, key, outcome)) } }
                         }
                     }
                 }
@@ -240,7 +240,7 @@ pub(super) fn drop_cells(drop: &Drop) -> Markup {
         }
         td { (badge(tone, &word)) }
         td { @if let Some(key) = key { (object(key)) } @else { span.quiet { "–" } } }
-        td { @if let Some(why) = why { (reason(why)) } }
+        td.whole { @if let Some(why) = why { (reason(why)) } }
     }
 }
 
@@ -262,7 +262,7 @@ fn others(report: &FabricReport) -> Markup {
                     thead { tr { th { "About" } th { "What" } th { "Why" } } }
                     tbody {
                         @for (about, why, tone, word) in files {
-                            tr { th scope="row" { code { (about) @if let Some(line) = why.line { ":" (line) } } } td { (badge(tone, word)) } td { (reason(why)) } }
+                            tr { th scope="row" { code { (about) @if let Some(line) = why.line { ":" (line) } } } td { (badge(tone, word)) } td.whole { (reason(why)) } }
                         }
                     }
                 }
