@@ -1,32 +1,28 @@
 //! `fgd-sync init`: makes the fabrics' directories, through a running service or without one.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::Client;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::json;
 
 use fgd_sync::app::{self, Onboarded};
 use fgd_sync::domain::change::Change;
 use fgd_sync::domain::directory::DirectoryWork;
 use fgd_sync::domain::names::FabricName;
 use fgd_sync::domain::report::{FabricReport, JobState};
-use fgd_sync::domain::secret::SecretSource;
 
-use crate::{SettingsFile, USAGE, fail, load};
+use super::client::{Client, Failure, ServiceArgs, read};
+use super::exit::{Exit, fail};
+use super::output::{Output, print, print_json};
+use super::settings::SettingsFile;
+use super::sync::every_fabric;
+use super::wait::until_ended;
 
-/// Make the fabrics' directories in their repositories; what is right already is left alone.
+/// What `init` takes.
 #[derive(Args)]
-#[command(after_long_help = LONG_HELP)]
+#[command(after_help = HELP)]
 pub struct InitArgs {
-    #[command(flatten)]
-    settings: SettingsFile,
     /// Only this fabric; may be given several times [default: all]
     #[arg(long = "fabric", value_name = "NAME")]
     fabrics: Vec<String>,
@@ -36,43 +32,44 @@ pub struct InitArgs {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Ask the service that runs there, such as https://sync.example.com
-    #[arg(long, value_name = "URL")]
-    url: Option<Url>,
-    /// The file with an API token for it [default: $FGD_API_TOKEN]
-    #[arg(long, value_name = "FILE", requires = "url")]
-    token_file: Option<PathBuf>,
+    /// Wait no longer than this, such as 90s or 10m; the job goes on [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "direct")]
+    timeout: Option<Duration>,
+    /// Do it here, with the settings file, instead of asking a running service
+    #[arg(long)]
+    direct: bool,
+    #[command(flatten)]
+    settings: SettingsFile,
+    #[command(flatten)]
+    service: ServiceArgs,
 }
 
-const LONG_HELP: &str = "\
-With --url a running service does it, with its own settings; a token of the role `operate` is needed.
-Without --url this process does it with the settings file. That needs no running service; beside one it works
-when both share a Redis server. With `redis: embedded` a running service holds the Redis: then use --url.
+const HELP: &str = "\
+A running service does it, with its own settings; its token (FGD_TOKEN, or --token-file) needs the role `operate`.
+With --direct this process does it with the settings file (--config) and no service need run. Beside a running one
+that works when both share a Redis server; with `redis: embedded` the service holds the Redis, so ask the service.
 
-One commit for each repository and branch, none where everything is right. Documents that lie in a directory
-when it is first seen are taken over. --force never replaces a file that is there, and never takes over a
-directory that another service's marker claims: POST /api/v1/fabrics/{name}/adopt does that.
+One commit for each repository and branch, none where everything is right. Documents that lie in a directory when
+it is first seen are taken over. --force never replaces a file that is there, and never takes over a directory that
+another service's marker claims: POST /api/v1/fabrics/{name}/adopt does that.
 
-Exit codes: 0 done, though objects may wait for a person; 1 a directory could not be made; 2 the command line
-or the settings are wrong.";
-
-/// How long one answer of the service may take.
-const ANSWER: Duration = Duration::from_secs(30);
-/// Between two looks at a job.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+It ends with 0 when every directory is as it shall be, though objects may wait for a person; else with 1.";
 
 /// Runs it.
-pub async fn run(args: &InitArgs) -> ExitCode {
-    let told = match &args.url {
-        None => directly(args).await,
-        Some(url) => through_the_service(args, url).await,
+pub async fn run(args: &InitArgs) -> Exit {
+    let told = if args.direct {
+        directly(args).await
+    } else {
+        through_the_service(args).await.map_err(|failed| failed.tell())
     };
     match told {
         Ok(all) => {
-            all.iter().for_each(|told| println!("{}", told.line(args.dry_run)));
-            if all.iter().all(Told::is_done) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if args.service.output == Output::Table || args.direct {
+                all.iter().for_each(|told| print(&format!("{}\n", told.line(args.dry_run))));
+            }
+            if all.iter().all(Told::is_done) { Exit::Done } else { Exit::Failed }
         }
-        Err(code) => code,
+        Err(exit) => exit,
     }
 }
 
@@ -138,8 +135,8 @@ impl Told {
     }
 }
 
-async fn directly(args: &InitArgs) -> Result<Vec<Told>, ExitCode> {
-    let settings = load(&args.settings)?;
+async fn directly(args: &InitArgs) -> Result<Vec<Told>, Exit> {
+    let settings = args.settings.load()?;
     let only: Vec<FabricName> = args.fabrics.iter().map(FabricName::new).collect();
     let change = match (args.force, args.dry_run) {
         (false, false) => Change::Everything,
@@ -173,54 +170,8 @@ impl From<FabricReport> for ReportSeen {
     }
 }
 
-async fn through_the_service(args: &InitArgs, url: &Url) -> Result<Vec<Told>, ExitCode> {
-    let usage = |what: String| {
-        eprintln!("error: {what}");
-        ExitCode::from(USAGE)
-    };
-    let source = match (&args.token_file, std::env::var("FGD_API_TOKEN")) {
-        (Some(file), _) => SecretSource::File(file.clone()),
-        (None, Ok(token)) => SecretSource::Text(token.into()),
-        (None, Err(_)) => return Err(usage("no API token: give --token-file, or set FGD_API_TOKEN".to_owned())),
-    };
-    let token = source.read().map_err(|error| usage(error.to_string()))?;
-    let mut root = url.clone();
-    if !root.path().ends_with('/') {
-        root.set_path(&format!("{}/", root.path()));
-    }
-    let client = Client::builder().timeout(ANSWER).build().map_err(|error| fail(&error))?;
-    let service = Service { client, root, token };
-    service.init(args).await.map_err(|problem| {
-        eprintln!("error: {problem}");
-        ExitCode::FAILURE
-    })
-}
-
-/// A running service's API.
-struct Service {
-    client: Client,
-    root: Url,
-    token: SecretString,
-}
-
 #[derive(Deserialize)]
-struct FabricsPage {
-    fabrics: Vec<Named>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct FabricSeen {
-    paused: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct AcceptedSeen {
+struct Accepted {
     job_id: String,
 }
 
@@ -242,77 +193,25 @@ struct ErrorSeen {
     remedy: String,
 }
 
-impl Service {
-    async fn init(&self, args: &InitArgs) -> Result<Vec<Told>, String> {
-        let fabrics = if args.fabrics.is_empty() { self.all_fabrics().await? } else { args.fabrics.clone() };
-        let mut asked = Vec::new();
-        for fabric in fabrics {
-            let url = self.at(&["fabrics", &fabric, "init"]);
-            let body = json!({ "force": args.force, "dry_run": args.dry_run });
-            let accepted: AcceptedSeen = self.ask(self.client.post(url).json(&body)).await?;
-            asked.push((fabric, accepted.job_id));
-        }
-        let mut all = Vec::new();
-        for (fabric, job) in asked {
-            all.push(self.until_done(fabric, &job).await?);
-        }
-        Ok(all)
+async fn through_the_service(args: &InitArgs) -> Result<Vec<Told>, Failure> {
+    let client = Client::new(&args.service)?;
+    let fabrics = if args.fabrics.is_empty() { every_fabric(&client).await? } else { args.fabrics.clone() };
+    let body = json!({ "force": args.force, "dry_run": args.dry_run });
+    let mut ids = Vec::new();
+    for fabric in &fabrics {
+        let answer = client.post(&["api", "v1", "fabrics", fabric, "init"], &body).await?;
+        ids.push(read::<Accepted>(&answer)?.job_id);
     }
-
-    async fn all_fabrics(&self) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut url = self.at(&["fabrics"]);
-            if let Some(cursor) = &cursor {
-                url.query_pairs_mut().append_pair("cursor", cursor);
-            }
-            let page: FabricsPage = self.ask(self.client.get(url)).await?;
-            names.extend(page.fabrics.into_iter().map(|fabric| fabric.name));
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(names),
-            }
-        }
+    let jobs = until_ended(&client, &ids, args.timeout).await?;
+    let told = fabrics.into_iter().zip(&jobs).map(|(fabric, job)| {
+        let JobSeen { state, mut parts } = read(job)?;
+        let (report, error) = parts.pop().map_or((None, None), |part| (part.report, part.error));
+        let error = error.map(|error| format!("{}; {}", error.message, error.remedy));
+        Ok(Told { fabric, state, report, error })
+    });
+    let told = told.collect::<Result<Vec<Told>, Failure>>()?;
+    if args.service.output == Output::Json {
+        print_json(&json!({ "jobs": jobs }));
     }
-
-    async fn until_done(&self, fabric: String, job: &str) -> Result<Told, String> {
-        loop {
-            let JobSeen { state, mut parts } = self.ask(self.client.get(self.at(&["jobs", job]))).await?;
-            if matches!(state, JobState::Queued | JobState::Running) {
-                let FabricSeen { paused } = self.ask(self.client.get(self.at(&["fabrics", &fabric]))).await?;
-                if state == JobState::Queued && paused.is_some() {
-                    let error = "the work on it is paused; the request is kept, and done when it is resumed";
-                    return Ok(Told { fabric, state, report: None, error: Some(error.to_owned()) });
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-                continue;
-            }
-            let (report, error) = parts.pop().map_or((None, None), |part| (part.report, part.error));
-            let error = error.map(|error| format!("{}; {}", error.message, error.remedy));
-            return Ok(Told { fabric, state, report, error });
-        }
-    }
-
-    /// An address below `api/v1/`; whatever the names hold stays one part of it.
-    fn at(&self, parts: &[&str]) -> Url {
-        let mut url = self.root.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1"]).extend(parts);
-        }
-        url
-    }
-
-    async fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, String> {
-        let answer = request.bearer_auth(self.token.expose_secret()).send().await;
-        let answer = answer.map_err(|error| format!("the service at {} does not answer: {error}", self.root))?;
-        let status = answer.status();
-        let body: Value =
-            answer.json().await.map_err(|error| format!("{} is no service of ours ({status}): {error}", self.root))?;
-        if !status.is_success() {
-            let text = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-            return Err(format!("the service answers {status}: {} {}", text("detail"), text("remedy")));
-        }
-        serde_json::from_value(body).map_err(|error| format!("the service's answer is of another version: {error}"))
-    }
+    Ok(told)
 }

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod document;
 pub mod edit;
 pub mod fate;
+pub mod file_edit;
 pub mod key;
 pub mod kind;
 pub mod lease;

@@ -21,10 +21,12 @@ mod control;
 mod dead;
 mod deliveries;
 mod durability;
+mod edits;
 mod embedded;
 mod entry;
 mod error;
 mod events;
+mod examine;
 mod health;
 mod keys;
 mod memory;
@@ -37,6 +39,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+mod sessions;
 mod standing;
 pub mod types;
 
@@ -60,8 +63,10 @@ use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
 #[derive(Clone)]

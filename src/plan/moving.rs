@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::layout::{self, archive_log_path, managed_dir, marker_path, raw_dir, readme, unmanaged_dir};
+use super::raw::misnamed;
 use super::{FabricPlan, Sides};
 use crate::domain::directory::{DirectoryWork, Foreign, MovedFiles};
 use crate::domain::edit::{Edit, Mode, Tree, TreeEntry};
@@ -139,6 +140,9 @@ fn moves(path: &RepoPath, entry: &TreeEntry, from: &RepoPath, readme: &Oid) -> R
         || (*path == layout::fixed(from, layout::README) && entry.blob == *readme);
     if !ours {
         return Err(Reason::new("outside", "it is none of the fabric's files: move it by hand, or leave it"));
+    }
+    if let Some(why) = &entry.misnamed {
+        return Err(misnamed(why));
     }
     match entry.mode {
         Mode::File | Mode::Executable => Ok(()),

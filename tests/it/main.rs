@@ -5,7 +5,10 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
+mod dashboard;
+mod deploy;
 mod fake_github;
 mod flows;
 mod github;
@@ -15,6 +18,7 @@ mod lint;
 mod more_kinds;
 mod netbox_client;
 mod onboarding;
+mod outages;
 mod private_networks;
 mod proposals;
 mod queue;
@@ -22,6 +26,9 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod storm;
+mod telemetry;
+mod tls;
 mod validation;
 
 #[path = "../support/mod.rs"]

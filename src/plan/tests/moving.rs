@@ -2,7 +2,7 @@
 
 use super::sides::entry;
 use crate::domain::edit::{Mode, Tree, TreeEntry};
-use crate::domain::names::{FabricName, Oid};
+use crate::domain::names::FabricName;
 use crate::domain::path::RepoPath;
 use crate::plan::layout::readme;
 use crate::plan::moving::{Route, arrived, moved_path, route};
@@ -50,7 +50,7 @@ fn only_the_fabrics_own_files_go_and_the_others_are_named() {
 #[test]
 fn a_readme_of_peoples_own_and_what_is_no_file_stay() {
     let mut old = tree(&[("lab/README.md", "# Ours")]);
-    let link = TreeEntry { mode: Mode::Symlink, blob: Oid::of_blob(b"x"), size: None };
+    let link = TreeEntry { mode: Mode::Symlink, ..entry(b"x") };
     old.insert(path("lab/raw/link.yaml"), link);
 
     let route = route(&FabricName::new("lab"), (&path("lab"), &old), (&path("north"), &Tree::new())).unwrap();

@@ -8,10 +8,10 @@ use crate::support::app::API_TOKEN;
 /// Runs the binary to its end while the test's own runtime goes on.
 async fn run(arguments: Vec<String>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fgd-sync"));
-    command.env_remove("FGD_CONFIG").env_remove("FGD_API_TOKEN");
-    if arguments.contains(&"--url".to_owned()) {
-        command.env("FGD_API_TOKEN", API_TOKEN);
+    for variable in ["FGD_CONFIG", "FGD_API_TOKEN", "FGD_URL"] {
+        command.env_remove(variable);
     }
+    command.env("FGD_TOKEN", API_TOKEN);
     command.args(arguments);
     tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("it ends")
 }
@@ -30,9 +30,9 @@ async fn without_a_service_it_does_the_work_itself() {
     let app = TestApp::start().await.stopped().await;
     let settings = app.settings_file().display().to_string();
 
-    let planned = run(arguments(&["--config", &settings, "--dry-run"])).await;
-    let done = run(arguments(&["--config", &settings, "--fabric", "lab"])).await;
-    let again = run(arguments(&["--config", &settings, "--force"])).await;
+    let planned = run(arguments(&["--direct", "--config", &settings, "--dry-run"])).await;
+    let done = run(arguments(&["--direct", "--config", &settings, "--fabric", "lab"])).await;
+    let again = run(arguments(&["--direct", "--config", &settings, "--force"])).await;
 
     assert_eq!(
         words(&planned),
