@@ -7,6 +7,7 @@ mod accept;
 mod fabrics;
 mod footprint;
 mod github;
+mod ingest;
 mod jobs;
 mod lag;
 mod load;
@@ -50,13 +51,15 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 9] = ["accept", "lag", "planner", "footprint", "large", "fabrics", "jobs", "github", "peers"];
+const NAMES: [&str; 10] =
+    ["accept", "lag", "planner", "ingest", "footprint", "large", "fabrics", "jobs", "github", "peers"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
         "accept" => accept::run().await,
         "lag" => lag::run().await,
         "planner" => planner::run().await,
+        "ingest" => ingest::run().await,
         "footprint" => footprint::at_rest().await,
         "large" => footprint::large_fabric().await,
         "fabrics" => fabrics::run().await,
