@@ -1,5 +1,6 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+pub mod doctor;
 mod pace;
 mod repositories;
 
@@ -16,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::{self, ObjectModel, Settings, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
-use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
+use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Surface, Token, Tokens};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::lint;
@@ -37,8 +38,19 @@ const GRACE: Duration = Duration::from_secs(25);
 /// When a stalled fabric is looked at again although nothing new came: what a person mends elsewhere tells us nothing.
 const STALLED_AGAIN: Duration = Duration::from_secs(600);
 
+/// What one process does of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    Everything,
+    /// Webhooks in, status API out.
+    Receive,
+    /// Batches and schedules; of HTTP only health and metrics.
+    Work,
+}
+
 /// A service that is ready to run: its port is bound, its ledger is open.
 pub struct App {
+    duty: Duty,
     settings: Settings,
     ledger: Ledger,
     runner: Arc<Runner>,
@@ -51,8 +63,8 @@ pub struct App {
 /// Why the service could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the address {address} (setting `listen`) cannot be listened on")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the address {address} (setting `{setting}`) cannot be listened on")]
+    Listen { address: SocketAddr, setting: &'static str, source: std::io::Error },
     #[error("the ledger cannot be opened")]
     Ledger(#[from] ledger::Error),
     #[error("the repository `{name}` cannot be used")]
@@ -87,10 +99,18 @@ pub enum RunError {
 }
 
 impl App {
-    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    /// The whole service: see `build_for`.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let listener = TcpListener::bind(settings.listen)
-            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+        Self::build_for(Duty::Everything, settings, clock).await
+    }
+
+    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    pub async fn build_for(duty: Duty, settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let (address, setting, surface) = match duty {
+            Duty::Everything | Duty::Receive => (settings.listen, "listen", Surface::Whole),
+            Duty::Work => (settings.worker_listen, "worker_listen", Surface::Health),
+        };
+        let listener = TcpListener::bind(address).map_err(|source| StartError::Listen { address, setting, source })?;
         let ledger = Ledger::open(ledger_options(&settings)?, clock).await?;
         for risk in ledger.durability().await? {
             tracing::warn!(risk = %risk, "accepted work may be lost");
@@ -110,8 +130,9 @@ impl App {
         let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone())
             .with_public_url(settings.public_url.clone())
             .with_rate_limits(rates, settings.trusted_proxies.clone())
-            .with_work_metrics(metrics.clone());
-        Ok(Self { settings, ledger, runner, state, wake, metrics, listener })
+            .with_work_metrics(metrics.clone())
+            .with_surface(surface);
+        Ok(Self { duty, settings, ledger, runner, state, wake, metrics, listener })
     }
 
     /// Where it listens; tells the port when the settings left the choice to the system.
@@ -129,9 +150,9 @@ impl App {
         &self.runner
     }
 
-    /// Receives, works and keeps the schedules until `shutdown`; then finishes or returns what it holds.
+    /// Does its duty (receives; works and keeps the schedules) until `shutdown`; then finishes or returns what it holds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, ledger, runner, state, wake, metrics, listener } = self;
+        let Self { duty, settings, ledger, runner, state, wake, metrics, listener } = self;
         let (stop, stopping) = watch::channel(false);
         let stopped = || {
             let mut stopping = stopping.clone();
@@ -149,13 +170,20 @@ impl App {
         };
         let periods =
             Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
-        tracing::info!(address = %address, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
+        tracing::info!(address = %address, ?duty, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
         let asked = async {
             shutdown.await;
             stop.send_replace(true);
         };
+        let works = duty != Duty::Receive;
         let keeping = schedules::keep(runner.clone(), periods, wake.clone(), stopped());
+        let keeping = async {
+            if works {
+                keeping.await
+            }
+        };
         let working = queue::work(ledger.clone(), runner, options, wake, stopped());
+        let working = async { if works { working.await } else { Ok(()) } };
         let serving = http::serve(listener, state, stopped());
         let all = async { tokio::join!(keeping, working, serving) };
         tokio::pin!(asked, all);

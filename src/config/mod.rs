@@ -23,7 +23,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
+pub use environment::{CLIENT_VARIABLES, Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
@@ -74,6 +74,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 fn read(root: &Node, report: &Report) -> Option<Settings> {
     let root = Setting::root(root, report).section()?;
     let listen = service::listen(&root);
+    let worker_listen = service::worker_listen(&root);
     let data_directory = service::data_directory(&root);
     let public_url = service::public_url(&root, listen);
     let redis = service::redis(&root);
@@ -99,6 +100,7 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     root.close();
     Some(Settings {
         listen,
+        worker_listen,
         public_url: public_url?,
         data_directory,
         log,

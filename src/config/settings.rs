@@ -23,6 +23,8 @@ use super::remote::RemoteUrl;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// Where a worker without a receiver tells its health and numbers.
+    pub worker_listen: SocketAddr,
     /// Where NetBox, GitHub and people reach this service; ends with `/`.
     pub public_url: Url,
     pub data_directory: PathBuf,

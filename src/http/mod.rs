@@ -87,6 +87,16 @@ pub struct HttpState {
     requests: Arc<RequestMetrics>,
     work: Arc<WorkMetrics>,
     scrape: Arc<Mutex<()>>,
+    surface: Surface,
+}
+
+/// How much of it there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Surface {
+    #[default]
+    Whole,
+    /// `/healthz`, `/readyz` and `/metrics`, for a process that only works.
+    Health,
 }
 
 /// How large and how slow webhook bodies may be; sizes in bytes.
@@ -135,6 +145,7 @@ impl HttpState {
             requests: Arc::default(),
             work: Arc::default(),
             scrape: Arc::default(),
+            surface: Surface::default(),
         }
     }
 
@@ -157,6 +168,11 @@ impl HttpState {
     /// The same, telling also what these workers count.
     pub fn with_work_metrics(self, work: Arc<WorkMetrics>) -> Self {
         Self { work, ..self }
+    }
+
+    /// The same with more or less of the surface.
+    pub fn with_surface(self, surface: Surface) -> Self {
+        Self { surface, ..self }
     }
 
     /// The whole address of a path below this service, as far as the settings know it.

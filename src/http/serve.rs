@@ -11,10 +11,11 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpServer, ResponseError, web};
 use utoipa::openapi::PathItem;
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::openapi::{openapi, routes};
+use super::openapi::{health_routes, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access, conditional, repeating};
+use super::{HttpState, Surface, access, conditional, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -37,7 +38,11 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let known = web::Data::new(KnownPaths::new());
+    let routes: fn(&mut ServiceConfig) = match state.surface {
+        Surface::Whole => routes,
+        Surface::Health => health_routes,
+    };
+    let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
@@ -79,8 +84,8 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
 struct KnownPaths(Vec<(ResourceDef, &'static str)>);
 
 impl KnownPaths {
-    fn new() -> Self {
-        let paths = openapi().paths.paths;
+    fn of(routes: fn(&mut ServiceConfig)) -> Self {
+        let paths = App::new().into_utoipa_app().configure(routes).split_for_parts().1.paths.paths;
         Self(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -122,8 +122,14 @@ impl Client {
 
     /// Asks for version and plugins; also shows whether the token is good.
     pub async fn status(&self) -> Result<Status, Error> {
-        let value = self.http.get_present("status/", &[]).await?;
-        serde_json::from_value(value).map_err(|error| self.http.unexpected("GET /api/status/", error.to_string()))
+        Ok(self.dated_status().await?.0)
+    }
+
+    /// As `status`, with the time by NetBox's clock where it tells it.
+    pub(super) async fn dated_status(&self) -> Result<(Status, Option<SystemTime>), Error> {
+        let (value, date) = self.http.get_dated("status/").await?;
+        let status = serde_json::from_value(value);
+        Ok((status.map_err(|error| self.http.unexpected("GET /api/status/", error.to_string()))?, date))
     }
 
     /// The plugin's fabrics, id to name; `None` for custom objects, where the fabric is a text field.

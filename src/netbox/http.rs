@@ -1,10 +1,10 @@
 //! One request to NetBox and what its answer means.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -51,6 +51,8 @@ pub(super) struct Answer {
     /// `None` when the body is not JSON.
     pub json: Option<Value>,
     html: bool,
+    /// The time by NetBox's clock.
+    date: Option<SystemTime>,
     location: Option<String>,
     retry_after: Option<Duration>,
 }
@@ -116,15 +118,35 @@ impl Http {
             .await
     }
 
+    /// A GET that NetBox must have an answer to, with the time by its clock; tried once.
+    pub async fn get_dated(&self, path: &str) -> Result<(Value, Option<SystemTime>), Error> {
+        let answer = self.ask(Method::GET, path, &[]).await?;
+        let date = answer.date;
+        match (answer.status, answer.json) {
+            (StatusCode::OK, Some(json)) => Ok((json, date)),
+            (_, json) => Err(self.failure(&Method::GET, path, &Answer { json, ..answer })),
+        }
+    }
+
+    /// What an endpoint says of itself; changes nothing.
+    pub async fn options(&self, path: &str) -> Result<Value, Error> {
+        let answer = self.ask(Method::OPTIONS, path, &[]).await?;
+        match (answer.status, answer.json) {
+            (StatusCode::OK, Some(json)) => Ok(json),
+            (_, json) => Err(self.failure(&Method::OPTIONS, path, &Answer { json, ..answer })),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Answer, Error> {
+        let request = self.client.request(method.clone(), self.url(path)).query(query).timeout(self.timeouts.read);
+        self.send(request).await.map_err(|failed| match failed {
+            NoAnswer::NotSent(error) => error,
+            NoAnswer::Lost(detail) => self.unavailable(format!("{method} {}: {detail}", self.shown(path)), None),
+        })
+    }
+
     async fn get_once(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
-        let request = self.client.get(self.url(path)).query(query).timeout(self.timeouts.read);
-        let answer = match self.send(request).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::NotSent(error)) => return Err(error),
-            Err(NoAnswer::Lost(detail)) => {
-                return Err(self.unavailable(format!("GET {}: {detail}", self.shown(path)), None));
-            }
-        };
+        let answer = self.ask(Method::GET, path, query).await?;
         match (answer.status, answer.json) {
             (StatusCode::OK, Some(json)) => Ok(Some(json)),
             (StatusCode::NOT_FOUND, Some(_)) => Ok(None),
@@ -176,6 +198,7 @@ impl Http {
             request_id: text("x-request-id"),
             json: if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() },
             html: is_html(&headers),
+            date: text(DATE.as_str()).and_then(|text| httpdate::parse_http_date(&text).ok()),
             location: text(LOCATION.as_str()),
             retry_after: text(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
         })

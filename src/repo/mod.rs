@@ -78,6 +78,17 @@ pub trait Repository: Send + Sync {
         None
     }
 
+    /// What the server's rules and permissions say against a commit on this branch, a sentence each; it writes nothing,
+    /// and tells nothing where the server keeps such things to itself.
+    async fn obstacles(&self, _branch: &BranchName, _exists: bool) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// How the server tells a receiver of pushes; `None` where that is not known through an API.
+    async fn webhook(&self, _receiver: &Url) -> Result<Option<HookState>, Error> {
+        Ok(None)
+    }
+
     /// Makes the server tell a receiver of pushes, or mends how it does; `None` where that is not done through an API.
     async fn set_up_webhook(&self, _webhook: &Webhook) -> Result<Option<HookEffect>, Error> {
         Ok(None)
@@ -136,6 +147,19 @@ pub enum HookEffect {
     Mended(Vec<&'static str>),
     /// It was right, as far as it can be seen; its secret is set all the same.
     Unchanged,
+}
+
+/// A webhook as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookState {
+    /// None leads to the receiver.
+    Missing,
+    Found {
+        /// What is not as it should be, by name.
+        wrong: Vec<&'static str>,
+        /// HTTP status of the last delivery of a push, 0 when nobody answered; `None` before the first.
+        last: Option<u16>,
+    },
 }
 
 /// What the server shows beside a commit, where it has such a place.

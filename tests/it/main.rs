@@ -5,7 +5,9 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
+mod deploy;
 mod fake_github;
 mod flows;
 mod github;

@@ -111,6 +111,11 @@ impl NetBox {
         admin::create_hook(&mut self.world(), url, secret);
     }
 
+    /// Changes every webhook and every event rule, as an administrator might.
+    pub fn set_hook(&self, webhook: Value, rule: Value) {
+        admin::change_hooks(&mut self.world(), &webhook, &rule);
+    }
+
     /// The next request with this method, whose path contains `path`, runs into the fault. Once; the oldest fault first.
     pub fn before(&self, method: &str, path: &str, fault: Fault) {
         self.world().faults.push((method.to_owned(), path.to_owned(), fault));
@@ -155,6 +160,11 @@ impl NetBox {
     /// From now on requests whose path contains `path` answer 403.
     pub fn deny(&self, path: &str) {
         self.world().denied.push(path.to_owned());
+    }
+
+    /// From now on the token may only view rows whose path contains `path`.
+    pub fn allow_only_viewing(&self, path: &str) {
+        self.world().read_only.push(path.to_owned());
     }
 
     /// A row that nobody may delete: 409 with the names of its dependents.
@@ -208,7 +218,7 @@ impl NetBox {
 
     /// How many requests tried to change something.
     pub fn writes(&self) -> usize {
-        self.world().served.iter().filter(|served| served.method != "GET").count()
+        self.world().served.iter().filter(|served| !matches!(served.method.as_str(), "GET" | "OPTIONS")).count()
     }
 
     /// Requests by method.

@@ -129,6 +129,8 @@ pub(super) struct World {
     pub refused_names: BTreeMap<String, String>,
     pub protected_names: BTreeSet<String>,
     pub denied: Vec<String>,
+    /// Parts of paths whose rows the token may only view.
+    pub read_only: Vec<String>,
     pub max_page: usize,
     pub served: Vec<Served>,
     pub unexpected: Vec<String>,
@@ -165,6 +167,7 @@ impl World {
             refused_names: BTreeMap::new(),
             protected_names: BTreeSet::new(),
             denied: Vec::new(),
+            read_only: Vec::new(),
             max_page: 1_000,
             served: Vec::new(),
             unexpected: Vec::new(),
