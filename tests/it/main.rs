@@ -7,6 +7,7 @@ mod api;
 mod borders;
 mod cli;
 mod conflicts;
+mod deploy;
 mod fake_github;
 mod flows;
 mod github;
