@@ -42,6 +42,7 @@
 //! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
+//! | `budgets` | hash | token and resource: JSON of what was left, and when | budget | a day after its last use |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
