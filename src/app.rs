@@ -335,7 +335,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
             catalogue: settings.kinds.clone(),
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
-            timeouts: netbox::Timeouts { connect, write, ..netbox::Timeouts::default() },
+            timeouts: netbox::Timeouts { connect, write, appear: write, ..netbox::Timeouts::default() },
         };
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;

@@ -42,6 +42,7 @@ mod verified;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
@@ -74,6 +75,8 @@ pub struct HttpState {
     tokens: Arc<Tokens>,
     wake: Arc<Notify>,
     limits: Limits,
+    /// One permit for each byte of `Limits::unverified_bodies`.
+    unverified: Arc<Semaphore>,
     public_url: Option<Arc<Url>>,
     api_rates: Option<Arc<Buckets>>,
     webhook_rates: Option<Arc<Buckets>>,
@@ -99,17 +102,27 @@ pub enum Surface {
     Health,
 }
 
-/// Largest webhook bodies in bytes.
+/// How large and how slow webhook bodies may be; sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub netbox_body: usize,
     pub github_body: usize,
+    /// Longest time for a body to arrive.
+    pub body_time: Duration,
+    /// What all bodies together may take that nobody has vouched for yet, beyond the first 64 KiB of each.
+    pub unverified_bodies: usize,
 }
 
 impl Default for Limits {
-    /// NetBox has no limit of its own, and bodies of a few kB; GitHub never sends more than 25 MiB.
+    /// NetBox has no limit of its own, and bodies of a few kB; GitHub never sends more than 25 MiB. Both wait 10 s for
+    /// the whole answer.
     fn default() -> Self {
-        Self { netbox_body: 8 * 1024 * 1024, github_body: 25 * 1024 * 1024 }
+        Self {
+            netbox_body: 8 * 1024 * 1024,
+            github_body: 25 * 1024 * 1024,
+            body_time: Duration::from_secs(30),
+            unverified_bodies: 128 * 1024 * 1024,
+        }
     }
 }
 
@@ -125,6 +138,7 @@ impl HttpState {
             tokens: Arc::new(tokens),
             wake,
             limits: Limits::default(),
+            unverified: Arc::new(Semaphore::new(Limits::default().unverified_bodies)),
             public_url: None,
             api_rates: None,
             webhook_rates: None,
@@ -141,7 +155,7 @@ impl HttpState {
 
     /// The same with other limits.
     pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+        Self { limits, unverified: Arc::new(Semaphore::new(limits.unverified_bodies)), ..self }
     }
 
     /// The same, where links in answers begin with this address, which ends with `/`.

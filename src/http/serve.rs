@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Threads that answer requests; each does tens of thousands a second.
 const THREADS: usize = 2;
 
-/// Connections of one thread at a time; each may hold a body of the largest size while it arrives.
+/// Connections of one thread at a time; `verified` bounds what the bodies of all take together.
 const CONNECTIONS: usize = 1_000;
 
 /// The application with all routes, for a server or a test.

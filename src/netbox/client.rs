@@ -40,14 +40,24 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For a whole GET, its body included.
     pub read: Duration,
-    /// For a whole write; also how long a write whose answer was lost is given to appear.
+    /// For a whole write.
     pub write: Duration,
+    /// How long a write whose answer was lost is given to appear, before it is sent again.
+    pub appear: Duration,
+    /// Before a failed GET is tried again; doubles.
+    pub pause: Duration,
 }
 
 impl Default for Timeouts {
     /// A page of 1,000 rows takes NetBox seconds; a lot of 100 rows up to ten.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), read: Duration::from_secs(60), write: Duration::from_secs(60) }
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            appear: Duration::from_secs(60),
+            pause: Duration::from_millis(100),
+        }
     }
 }
 

@@ -24,8 +24,6 @@ use super::refusal;
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How often a failed GET is tried again before the caller hears of it.
 const READ_RETRIES: usize = 2;
-/// The first pause before a GET is tried again; doubles.
-const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// The connection to one NetBox.
 pub(super) struct Http {
@@ -114,7 +112,7 @@ impl Http {
 
     /// A GET, tried again while NetBox fails; `None` when NetBox itself says 404.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
-        let backoff = ExponentialBuilder::default().with_min_delay(READ_PAUSE).with_max_times(READ_RETRIES);
+        let backoff = ExponentialBuilder::default().with_min_delay(self.timeouts.pause).with_max_times(READ_RETRIES);
         (|| self.get_once(path, query))
             .retry(backoff)
             // A server that says when it wants to be asked again is not asked before.

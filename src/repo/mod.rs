@@ -12,7 +12,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::edit::{CommitMessage, Edits, Tree};
+use crate::domain::edit::{CommitMessage, Edits, Mode, Tree, TreeEntry};
 use crate::domain::lease::{LeaseLost, LeaseProof};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
@@ -25,7 +25,8 @@ pub trait Repository: Send + Sync {
     /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
     async fn head(&self, branch: &BranchName) -> Result<Option<Oid>, Error>;
 
-    /// Every file of a commit below `directory`, complete or an error; empty when the directory does not exist.
+    /// Every file of a commit below `directory`, complete or an error; empty when the directory does not exist. A file whose
+    /// name cannot be a path is there too, as misnamed.
     async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error>;
 
     /// The content of blobs, each exactly as Git has it; an error names a blob that is missing.
@@ -102,6 +103,32 @@ pub trait Repository: Send + Sync {
     async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// One file as a repository names it.
+struct Named {
+    name: Vec<u8>,
+    mode: Mode,
+    blob: Oid,
+    size: Option<u64>,
+}
+
+/// The tree of these files, as far as they are below a directory. A tree without the misnamed ones would be a lie.
+fn tree_of(files: impl IntoIterator<Item = Named>, directory: &RepoPath) -> Tree {
+    let mut tree = Tree::new();
+    let mut misnamed = Vec::new();
+    for Named { name, mode, blob, size } in files {
+        let path = str::from_utf8(&name).map_err(|_| "it is not UTF-8".to_owned());
+        match path.and_then(|name| RepoPath::new(name).map_err(|bad| bad.reason.to_owned())) {
+            Ok(path) => drop(tree.insert(path, TreeEntry { mode, blob, size, misnamed: None })),
+            Err(why) => misnamed.push((RepoPath::escaped(&name), TreeEntry { mode, blob, size, misnamed: Some(why) })),
+        }
+    }
+    for (shown, entry) in misnamed {
+        tree.entry(shown).or_insert(entry);
+    }
+    tree.retain(|path, _| path.below(directory).is_some());
+    tree
 }
 
 /// The webhook that a repository should have.

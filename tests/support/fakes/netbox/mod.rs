@@ -121,6 +121,12 @@ impl NetBox {
         self.world().faults.push((method.to_owned(), path.to_owned(), fault));
     }
 
+    /// The request that comes after `others` more runs into the fault, whatever it asks for. Replaces the last such fault;
+    /// with `None` there is none.
+    pub fn later(&self, fault: Option<(usize, Fault)>) {
+        self.world().later = fault;
+    }
+
     /// Something that a user does right before the next such request is answered.
     pub fn meanwhile(&self, method: &str, path: &str, act: impl FnOnce(&mut User<'_>) + Send + 'static) {
         self.before(method, path, Fault::Meanwhile(Box::new(act)));
@@ -129,6 +135,11 @@ impl NetBox {
     /// From now on every write that holds a row of this name answers 500 and saves nothing.
     pub fn break_name(&self, name: &str) {
         self.world().broken_names.insert(name.to_owned());
+    }
+
+    /// Ends what `break_name` began.
+    pub fn mend_name(&self, name: &str) {
+        self.world().broken_names.remove(name);
     }
 
     /// From now on every write that holds a row of this name is refused with these words, as a custom validator does.

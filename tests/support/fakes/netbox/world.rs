@@ -123,6 +123,8 @@ pub(super) struct World {
     pub changes: Vec<ChangeRecord>,
     pub queue: VecDeque<Delivery>,
     pub faults: Vec<(String, String, Fault)>,
+    /// A fault of whatever request comes after so many others.
+    pub later: Option<(usize, Fault)>,
     pub broken_names: BTreeSet<String>,
     pub refused_names: BTreeMap<String, String>,
     pub protected_names: BTreeSet<String>,
@@ -160,6 +162,7 @@ impl World {
             changes: Vec::new(),
             queue: VecDeque::new(),
             faults: Vec::new(),
+            later: None,
             broken_names: BTreeSet::new(),
             refused_names: BTreeMap::new(),
             protected_names: BTreeSet::new(),
