@@ -3,7 +3,7 @@
 mod pace;
 mod repositories;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, ObjectModel, Settings, TokenSecret};
+use crate::config::{self, ObjectModel, Settings, Switch, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
@@ -99,6 +99,7 @@ impl App {
             ledger: ledger.clone(),
             repositories: repositories::open(&settings, Some(&ledger))?,
             netboxes: netboxes(&settings)?,
+            told: told(&settings),
             fabrics: settings.fabrics.clone(),
             catalogue: settings.kinds.clone(),
             crds: crds(&settings)?,
@@ -302,6 +303,12 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
         all.insert(name.clone(), Arc::new(client));
     }
     Ok(all)
+}
+
+/// The NetBoxes that are told how their fabrics stand.
+fn told(settings: &Settings) -> BTreeSet<NetBoxName> {
+    let told = settings.netboxes.iter().filter(|(_, netbox)| netbox.fabric_status == Switch::On);
+    told.map(|(name, _)| name.clone()).collect()
 }
 
 /// Reads the CRDs that the settings name; each place once.

@@ -37,6 +37,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+pub mod shown;
 mod standing;
 pub mod types;
 

@@ -10,6 +10,7 @@
 //! | `client` | options, the two object models, fabrics |
 //! | `http` | one request and its answer: token, time limits, size bound, meaning of a status |
 //! | `pages` | complete listings |
+//! | `fabric` | the fabric's own row: how the fabric stands |
 //! | `form` | how one kind's rows look in one NetBox |
 //! | `rows` | NetBox's JSON to rows and back |
 //! | `read` | single reads, searches, listings of a fabric |
@@ -21,6 +22,7 @@
 
 mod changelog;
 mod client;
+mod fabric;
 mod form;
 mod http;
 mod lookup;
@@ -37,6 +39,7 @@ use crate::domain::key::ObjectId;
 use crate::domain::lease::LeaseLost;
 
 pub use client::{Client, Model, Options, Status, Timeouts};
+pub use fabric::{FabricRow, StateWritten};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 

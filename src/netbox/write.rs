@@ -31,7 +31,7 @@ const MIN_BULK: usize = 5;
 /// How often one row, or a lot whose answers are lost, is sent before it is given up.
 const MAX_TRIES: u32 = 2;
 /// The longest message that NetBox's change log takes, in characters; a longer one is a 500.
-const MAX_MESSAGE: usize = 200;
+pub(super) const MAX_MESSAGE: usize = 200;
 
 /// One wished write, with what it was planned against.
 #[derive(Debug, Clone, PartialEq)]

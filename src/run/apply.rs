@@ -18,9 +18,9 @@ use crate::netbox::{MAX_LOT, Request, WriteContext, Written};
 use crate::plan::written::{acknowledged, intent};
 use crate::plan::{FabricPlan, KeySides, NetBoxSide, NetBoxWrite, Overwritten, plan_fabric};
 
-use super::Runner;
 use super::failure::{Failure, error};
 use super::gather::Gathered;
+use super::{Runner, state};
 
 /// How often a plan may ask NetBox for more before we stop: writes, then what their refusals change, then nothing.
 const MAX_ROUNDS: usize = 4;
@@ -44,6 +44,7 @@ pub async fn write_netbox(
 ) -> Result<Applied, Failure> {
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
     let plan = plan_fabric(&gathered.sides, &fabric.policy);
+    state::tell_writing(runner, proof, &fabric, plan.netbox.len() + plan.edits.len()).await;
     let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
     let context = Writing { runner, fabric: &fabric, proof, asked_by };
     for _ in 0..MAX_ROUNDS {
