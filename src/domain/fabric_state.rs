@@ -71,6 +71,9 @@ pub struct FabricState {
     pub held: u64,
     /// Our last commit for it.
     pub commit: Option<Oid>,
+    /// Raw documents that were refused, a line each, until a later run changes something: the first few, and how many.
+    #[serde(default)]
+    pub rejected: (u64, Vec<String>),
     /// When the last run came through that changed something, or the status: RFC 3339, UTC, milliseconds.
     pub last_sync: Option<String>,
 }
@@ -85,12 +88,14 @@ impl FabricState {
     pub fn of(facts: &Facts<'_>, before: Option<&Self>) -> Self {
         let waiting: Vec<String> = facts.last_run.into_iter().flat_map(documents).collect();
         let held = facts.held.len() as u64 + waiting.len() as u64;
-        let rejected = facts.last_run.map_or(0, |run| run.counts.rejected);
+        let rejected = rejected(facts, before);
         let (status, details) = match (facts.writing, facts.error, facts.last_run) {
             (Some(count), _, _) => (SyncStatus::Syncing, format!("{count} changes are being written")),
             (None, Some((message, remedy)), _) => (SyncStatus::Error, format!("{message}\nWhat to do: {remedy}")),
             (None, None, None) => (SyncStatus::NeverSynced, String::new()),
-            (None, None, Some(_)) if held + rejected > 0 => (SyncStatus::OutOfSync, reasons(facts, waiting, rejected)),
+            (None, None, Some(_)) if held + rejected.0 > 0 => {
+                (SyncStatus::OutOfSync, reasons(facts, waiting, &rejected))
+            }
             (None, None, Some(_)) => (SyncStatus::InSync, String::new()),
         };
         let mut state = Self {
@@ -99,6 +104,7 @@ impl FabricState {
             conflicts: facts.conflicts,
             held,
             commit: facts.commit.cloned(),
+            rejected,
             last_sync: None,
         };
         state.last_sync = match before {
@@ -117,6 +123,24 @@ impl FabricState {
     }
 }
 
+/// The raw documents that the last run refused. Our own commit's webhook causes a run that finds nothing to do: it does
+/// not make a partial success whole.
+fn rejected(facts: &Facts<'_>, before: Option<&FabricState>) -> (u64, Vec<String>) {
+    match (facts.last_run, before) {
+        (Some(run), Some(before)) if run.counts.rejected == 0 && !changed_something(run) => before.rejected.clone(),
+        (Some(run), _) => {
+            let lines = run.items.iter().filter_map(|item| match item {
+                Item::Document { path, index, line, fate: Fate::Rejected { reason, .. }, .. } => {
+                    Some(format!("{path}#{index}, line {line}: {}", reason.message))
+                }
+                Item::Document { .. } | Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
+            });
+            (run.counts.rejected, lines.take(MOST_NAMED).collect())
+        }
+        (None, _) => (0, Vec::new()),
+    }
+}
+
 fn changed_something(run: &FabricReport) -> bool {
     let counts = &run.counts;
     run.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
@@ -125,32 +149,27 @@ fn changed_something(run: &FabricReport) -> bool {
 /// The raw documents and files of a run that wait, with their reasons.
 fn documents(run: &FabricReport) -> impl Iterator<Item = String> {
     run.items.iter().filter_map(|item| match item {
-        Item::Document { path, index, line, fate: Fate::Held { reason, .. } | Fate::Pending { reason, .. }, .. } => {
-            Some(format!("{path}#{index}, line {line}: {}", reason.message))
-        }
+        Item::Document {
+            path, index, line, fate: Fate::Held { reason, .. } | Fate::Pending { reason, .. }, ..
+        } => Some(format!("{path}#{index}, line {line}: {}", reason.message)),
         Item::File { path, reason } => Some(format!("{path}: {}", reason.message)),
         Item::Document { .. } | Item::Object { .. } | Item::Warning { .. } => None,
     })
 }
 
-fn reasons(facts: &Facts<'_>, waiting: Vec<String>, rejected: u64) -> String {
+fn reasons(facts: &Facts<'_>, waiting: Vec<String>, (rejected, refused): &(u64, Vec<String>)) -> String {
     let counted = [
         (facts.conflicts, "in conflict"),
         ((facts.held.len() as u64).saturating_sub(facts.conflicts), "held"),
         (waiting.len() as u64, "raw documents or files held"),
-        (rejected, "raw documents rejected"),
+        (*rejected, "raw documents rejected"),
     ];
     let counted: Vec<String> =
         counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let objects = facts.held.iter().map(|(key, reason)| format!("{key}: {}", reason.message));
-    let refused = facts.last_run.into_iter().flat_map(|run| &run.items).filter_map(|item| match item {
-        Item::Document { path, index, line, fate: Fate::Rejected { reason, .. }, .. } => {
-            Some(format!("{path}#{index}, line {line}: {}", reason.message))
-        }
-        Item::Document { .. } | Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
-    });
-    let mut lines: Vec<String> = objects.chain(waiting).chain(refused).collect();
-    let more = lines.len().saturating_sub(MOST_NAMED);
+    let mut lines: Vec<String> = objects.chain(waiting).collect();
+    let more = (lines.len() + *rejected as usize).saturating_sub(MOST_NAMED);
+    lines.extend(refused.iter().cloned());
     lines.truncate(MOST_NAMED);
     lines.insert(0, counted.join(", "));
     lines.extend((more > 0).then(|| format!("... and {more} more")));
@@ -208,8 +227,7 @@ mod tests {
         let run = FabricReport { counts, items: vec![document(waiting), document(rejected)], ..run() };
         let held = vec![(&web, &reason), (&db, &reason)];
 
-        let state =
-            FabricState::of(&Facts { held, conflicts: 1, last_run: Some(&run), ..Facts::default() }, None);
+        let state = FabricState::of(&Facts { held, conflicts: 1, last_run: Some(&run), ..Facts::default() }, None);
 
         assert_eq!((state.status, state.conflicts, state.held), (SyncStatus::OutOfSync, 1, 3));
         assert_eq!(

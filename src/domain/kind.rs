@@ -41,6 +41,9 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
+/// The slug of the custom object type whose rows are the fabrics themselves; the plugin has a table of its own for them.
+pub const FABRICS_SLUG: &str = "hedgehog-fabrics";
+
 /// One kind in all its spellings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindSpec {

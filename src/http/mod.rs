@@ -24,6 +24,7 @@ mod health;
 mod input;
 mod jobs;
 mod metrics;
+mod netbox_status;
 mod openapi;
 mod pausing;
 mod peer;

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::domain::fabric_state::{FabricState, SyncStatus};
+use crate::domain::kind::FABRICS_SLUG;
 use crate::domain::names::FabricName;
 
 use super::Error;
@@ -14,8 +15,7 @@ use super::client::{Client, Model};
 use super::http::{NoAnswer, Write};
 use super::rows;
 
-/// The slug of the fabrics' custom object type, and NetBox's name for it.
-pub(super) const FABRICS_SLUG: &str = "hedgehog-fabrics";
+/// NetBox's name for the fabrics' custom object type.
 pub(super) const FABRICS_TYPE: &str = "hedgehog_fabric";
 
 /// The columns that tell how a fabric stands, with the field types that `setup` gives them.
@@ -135,8 +135,7 @@ impl FabricRow {
 
 /// What each column shall say; what is not known is left as it is.
 fn wanted(state: &FabricState) -> Vec<(&'static str, Value)> {
-    let mut columns =
-        vec![("sync_status", json!(state.status.as_str())), ("sync_error", json!(state.details))];
+    let mut columns = vec![("sync_status", json!(state.status.as_str())), ("sync_error", json!(state.details))];
     columns.extend(state.last_sync.as_ref().map(|at| ("last_sync", json!(at))));
     columns.extend(state.commit.as_ref().map(|commit| ("desired_state_commit", json!(commit.as_str()))));
     let drift = match state.status {
@@ -173,6 +172,7 @@ mod tests {
             conflicts: 0,
             held: 0,
             commit: None,
+            rejected: (0, Vec::new()),
             last_sync: Some("2026-11-21T04:48:50.238Z".to_owned()),
         }
     }

@@ -131,4 +131,3 @@ fn message(state: &FabricState, known: &FabricStatus) -> String {
     let run = known.last_run.as_ref().map(|report| format!(" after run {}", report.run)).unwrap_or_default();
     format!("fgd-sync: {}{run}", state.status.as_str())
 }
-

@@ -216,6 +216,21 @@ pub(super) fn create_more_types(world: &mut World, kinds: &[(&str, &str)]) {
     }
 }
 
+/// The fabrics themselves as a custom object type, with what tells how they stand.
+pub(super) fn create_fabrics_type(world: &mut World) {
+    let body = json!({"name": "hedgehog_fabric", "slug": "hedgehog-fabrics"});
+    let id = made(create(world, TYPES, &map(body)))["id"].clone();
+    let status =
+        [("sync_status", "text"), ("last_sync", "datetime"), ("sync_error", "longtext"), ("drift_count", "integer")];
+    for (field, kind) in [("name", "text")].into_iter().chain(status) {
+        let own = field == "name";
+        let body = json!({
+            "custom_object_type": id, "name": field, "type": kind, "required": own, "primary": own,
+        });
+        made(create(world, FIELDS, &map(body)));
+    }
+}
+
 fn create_type(world: &mut World, name: &str, slug: &str) {
     let id = made(create(world, TYPES, &map(json!({"name": name, "slug": slug}))))["id"].clone();
     for field in ["name", "fabric", "namespace", "spec", "labels", "annotations"] {

@@ -55,6 +55,13 @@ impl NetBox {
         netbox
     }
 
+    /// As `custom_objects`, with a type for the fabrics themselves; their rows are of the kind `Fabric`.
+    pub fn custom_objects_and_fabrics() -> Self {
+        let netbox = Self::custom_objects();
+        admin::create_fabrics_type(&mut netbox.world());
+        netbox
+    }
+
     /// As `custom_objects`, with more kinds as custom object types: kind and slug of each.
     pub fn custom_objects_and(more: &[(&str, &str)]) -> Self {
         let netbox = Self::custom_objects();

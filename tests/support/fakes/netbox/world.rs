@@ -175,6 +175,12 @@ impl World {
         if let Some(path) = self.more_kinds.get(kind) {
             return path.clone();
         }
+        if kind == "Fabric" {
+            return match self.flavor {
+                Flavor::CustomObjects => "plugins/custom-objects/hedgehog-fabrics/".to_owned(),
+                Flavor::Hedgehog => FABRICS.to_owned(),
+            };
+        }
         let known = KINDS.iter().find(|known| known.0 == kind);
         let (_, segment, ..) = known.unwrap_or_else(|| panic!("the stand-in knows no kind {kind}"));
         match self.flavor {
