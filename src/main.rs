@@ -6,11 +6,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use fgd_sync::app::{self, App};
-use fgd_sync::config::{self, LogFormat, Settings};
+use fgd_sync::app::{self, App, NetBoxSetup};
+use fgd_sync::config::{self, LogFormat, ObjectModel, Settings};
 use fgd_sync::domain::cause::with_causes;
 use fgd_sync::domain::names::{NetBoxName, RepoName};
 use fgd_sync::http;
@@ -62,6 +62,9 @@ enum Setup {
         /// Only this NetBox of the settings [default: all]
         #[arg(long)]
         name: Option<String>,
+        /// How the NetBox holds the objects [default: what the settings say]
+        #[arg(long, value_enum)]
+        model: Option<ModelArg>,
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
@@ -79,6 +82,15 @@ enum Setup {
     },
 }
 
+/// `model` of a NetBox, as the command line spells it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModelArg {
+    /// Custom object types, which are created.
+    CustomObjects,
+    /// The Hedgehog plugin's own models.
+    Hedgehog,
+}
+
 /// The command line or the settings are wrong.
 const USAGE: u8 = 2;
 
@@ -94,8 +106,14 @@ async fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::Check(file) => check(&file),
-        Command::Setup { server: Setup::Netbox { settings, name, dry_run } } => match load(&settings) {
-            Ok(settings) => setup_netbox(&settings, name.map(NetBoxName::new), dry_run).await,
+        Command::Setup { server: Setup::Netbox { settings, name, model, dry_run } } => match load(&settings) {
+            Ok(settings) => {
+                let model = model.map(|model| match model {
+                    ModelArg::CustomObjects => ObjectModel::CustomObjects,
+                    ModelArg::Hedgehog => ObjectModel::Hedgehog,
+                });
+                setup_netbox(&settings, &NetBoxSetup { only: name.map(NetBoxName::new), model, dry_run }).await
+            }
             Err(code) => code,
         },
         Command::Setup { server: Setup::Github { settings, name, dry_run } } => match load(&settings) {
@@ -205,8 +223,8 @@ async fn setup_github(settings: &Settings, only: Option<RepoName>, dry_run: bool
     }
 }
 
-async fn setup_netbox(settings: &Settings, only: Option<NetBoxName>, dry_run: bool) -> ExitCode {
-    match app::setup_netboxes(settings, only.as_ref(), dry_run, |step| println!("{step}")).await {
+async fn setup_netbox(settings: &Settings, wish: &NetBoxSetup) -> ExitCode {
+    match app::setup_netboxes(settings, wish, |step| println!("{step}")).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => fail(&failed),
     }

@@ -148,6 +148,8 @@ pub struct NetBox {
     pub proxy: Option<Url>,
     /// Whether it is told how its fabrics stand, where it has a place for that.
     pub fabric_status: Switch,
+    /// Whether `setup` makes links from its pages to ours.
+    pub custom_links: Switch,
 }
 
 /// Whether something is done.

@@ -65,8 +65,9 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let ca_file = section.get("ca_file").and_then(|setting| setting.readable_file());
     let proxy = section.get("proxy").and_then(|setting| setting.parse(remote::http));
     let fabric_status = switch(section, "fabric_status", Switch::On);
+    let custom_links = switch(section, "custom_links", Switch::On);
     let url = url.and_then(|setting| server(&setting))?;
-    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy, fabric_status })
+    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links })
 }
 
 fn switch(section: &Section<'_>, name: &'static str, standard: Switch) -> Switch {

@@ -118,6 +118,24 @@ impl Http {
             .await
     }
 
+    /// Whether NetBox offers this method on a list to the token's user; an endpoint that does not exist refuses nobody.
+    pub async fn offers(&self, path: &str, method: &Method) -> Result<bool, Error> {
+        let request = self.client.request(Method::OPTIONS, self.url(path)).timeout(self.timeouts.read);
+        let answer = match self.send(request).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::NotSent(error)) => return Err(error),
+            Err(NoAnswer::Lost(detail)) => {
+                return Err(self.unavailable(format!("OPTIONS {}: {detail}", self.shown(path)), None));
+            }
+        };
+        match (answer.status, &answer.json) {
+            (StatusCode::OK, Some(json)) => Ok(json.pointer(&format!("/actions/{method}")).is_some()),
+            (StatusCode::NOT_FOUND, Some(_)) => Ok(true),
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Ok(false),
+            _ => Err(self.failure(&Method::OPTIONS, path, &answer)),
+        }
+    }
+
     async fn get_once(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
         let request = self.client.get(self.url(path)).query(query).timeout(self.timeouts.read);
         let answer = match self.send(request).await {

@@ -169,5 +169,11 @@ fn letters(written: &[Written]) -> String {
 }
 
 fn setup_options(url: &str) -> SetupOptions {
-    SetupOptions { receiver_url: url.parse().unwrap(), secret: SecretString::from("fixture-secret"), dry_run: false }
+    SetupOptions {
+        receiver_url: url.parse().unwrap(),
+        secret: SecretString::from("fixture-secret"),
+        fabrics: vec![FabricName::new(FABRIC)],
+        links: Some("https://sync.example.com/".parse().unwrap()),
+        dry_run: false,
+    }
 }

@@ -153,6 +153,11 @@ impl NetBox {
         self.world().denied.push(path.to_owned());
     }
 
+    /// Takes a permission (`view`, `add`, `change`, `delete`) on what is below a path from the token's user.
+    pub fn take_permission(&self, action: &str, path: &str) {
+        self.world().lacking.push((action.to_owned(), path.to_owned()));
+    }
+
     /// A row that nobody may delete: 409 with the names of its dependents.
     pub fn protect_name(&self, name: &str) {
         self.world().protected_names.insert(name.to_owned());
@@ -192,6 +197,16 @@ impl NetBox {
             .unwrap_or_default()
     }
 
+    /// NetBox's names of the types of all rows there are.
+    pub fn object_types(&self) -> Vec<String> {
+        self.world().tables.values().map(|table| table.object_type.clone()).collect()
+    }
+
+    /// Takes a type out of every event rule, as an administrator might.
+    pub fn forget_in_event_rules(&self, object_type: &str) {
+        admin::forget_in_event_rules(&mut self.world(), object_type);
+    }
+
     /// Every request so far.
     pub fn served(&self) -> Vec<Served> {
         self.world().served.clone()
@@ -204,7 +219,7 @@ impl NetBox {
 
     /// How many requests tried to change something.
     pub fn writes(&self) -> usize {
-        self.world().served.iter().filter(|served| served.method != "GET").count()
+        self.world().served.iter().filter(|served| !matches!(served.method.as_str(), "GET" | "OPTIONS")).count()
     }
 
     /// Requests by method.

@@ -127,6 +127,8 @@ pub(super) struct World {
     pub refused_names: BTreeMap<String, String>,
     pub protected_names: BTreeSet<String>,
     pub denied: Vec<String>,
+    /// Permissions that the token's user does not have: action and the path that it is about.
+    pub lacking: Vec<(String, String)>,
     pub max_page: usize,
     pub served: Vec<Served>,
     pub unexpected: Vec<String>,
@@ -162,6 +164,7 @@ impl World {
             refused_names: BTreeMap::new(),
             protected_names: BTreeSet::new(),
             denied: Vec::new(),
+            lacking: Vec::new(),
             max_page: 1_000,
             served: Vec::new(),
             unexpected: Vec::new(),
