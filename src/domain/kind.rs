@@ -116,6 +116,22 @@ impl KindSpec {
         }
     }
 
+    /// The list endpoint of this kind in the Hedgehog plugin, below `/api/`; its pages are at the same path below `/`.
+    pub fn plugin_endpoint(&self) -> Option<String> {
+        match &self.home {
+            Home::Hedgehog { segment, .. } => Some(format!("plugins/hedgehog/{segment}/")),
+            Home::CustomObject { .. } | Home::Mapped(_) => None,
+        }
+    }
+
+    /// The same in a NetBox without the plugin.
+    pub fn endpoint(&self) -> String {
+        match (&self.home, self.custom_object_slug()) {
+            (Home::Mapped(mapping), _) => mapping.endpoint.clone(),
+            (_, slug) => format!("plugins/custom-objects/{}/", slug.unwrap_or_default()),
+        }
+    }
+
     /// The mapping of a kind that is held field by field.
     pub fn mapping(&self) -> Option<&Mapping> {
         match &self.home {

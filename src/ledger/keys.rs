@@ -33,6 +33,7 @@
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
 //! | `resolutions:<fabric>` | hash | key (JSON) -> what a person decided (JSON) | resolve | when a run has applied it |
 //! | `lost_edits:<fabric>` | hash | key (JSON) -> a user's edit that we overwrote (JSON) | advance | when somebody has dealt with it |
+//! | `history:<fabric>:<key (JSON)>` | list | what happened to the object, newest first: `<time> <JSON>` | advance | beyond the newest 20, and with the retention |
 //! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |

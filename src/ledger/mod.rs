@@ -26,9 +26,11 @@ mod entry;
 mod error;
 mod events;
 mod health;
+pub mod history;
 mod keys;
 mod memory;
 mod numbers;
+pub mod objects;
 mod once;
 mod options;
 mod pause;
@@ -163,6 +165,7 @@ impl Ledger {
             "events": keys::MOST_EVENTS,
             "deliveries": keys::MOST_DELIVERIES,
             "ignored": keys::MOST_IGNORED,
+            "touches": history::MOST,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

@@ -16,6 +16,7 @@ use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
+use super::history::Touch;
 use super::shown::Shown;
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
@@ -237,6 +238,8 @@ pub struct Advance {
     pub guarded: Option<BTreeSet<Key>>,
     /// Ends a person's permission to adopt, once the marker is ours.
     pub adopted: bool,
+    /// What was done to which objects.
+    pub touched: Vec<(Key, Touch)>,
 }
 
 /// A job as the status API shows it.

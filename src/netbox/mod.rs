@@ -69,7 +69,11 @@ pub enum Error {
 #[derive(Debug)]
 pub enum Written {
     /// Acknowledged, and read back as this row (`None`: deleted).
-    Done(Option<Box<crate::domain::row::Row>>),
+    Done {
+        row: Option<Box<crate::domain::row::Row>>,
+        /// NetBox's own id of the request, the same as in its change log; `None` for a row that was found as wished.
+        request: Option<String>,
+    },
     /// The row is no longer what was planned against: plan again.
     Changed,
     /// NetBox says no to this content, in its own words.

@@ -10,6 +10,7 @@ mod git_side;
 mod netbox_side;
 mod report;
 mod shown;
+mod source;
 mod state;
 mod validation;
 

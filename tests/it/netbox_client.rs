@@ -158,7 +158,7 @@ fn deletions(rows: &[Row]) -> Vec<Request> {
 /// One letter a row: Done, Changed, Refused, Failing, Lost edit, Unanswered.
 fn letters(written: &[Written]) -> String {
     let letter = |written: &Written| match written {
-        Written::Done(_) => 'D',
+        Written::Done { .. } => 'D',
         Written::Changed => 'C',
         Written::Refused { .. } => 'R',
         Written::Failing { .. } => 'F',

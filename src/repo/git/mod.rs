@@ -115,6 +115,10 @@ impl Repository for GitRepository {
         objects::into_tree(listed?, directory)
     }
 
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error> {
+        with_cache!(self, |held| objects::author(&held, commit)).1
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         with_cache!(self, |held| objects::read(&held, blobs)).1
     }
