@@ -15,6 +15,7 @@ mod ledger;
 mod lint;
 mod more_kinds;
 mod netbox_client;
+mod objects;
 mod private_networks;
 mod proposals;
 mod queue;
