@@ -8,9 +8,10 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 
-use crate::ledger::types::{FabricStanding, LedgerNumbers, Pauses, Server};
+use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
+use crate::telemetry::{self, Counts};
 
 use super::HttpState;
 use super::events::MOST_LISTENERS;
@@ -83,6 +84,7 @@ pub(super) async fn metrics(_token: ApiToken, state: web::Data<HttpState>) -> Ht
     let listeners = MOST_LISTENERS - state.listeners.available_permits();
     page.gauge("fgd_event_listeners", "Connections that are told what changes.").sample(&[], listeners as f64);
     write_work(&mut page, &state.work.read());
+    write_traces(&mut page);
     // One scrape at a time: several monitors together cost the ledger no more than one.
     let _turn = state.scrape.lock().await;
     let known = read_ledger(&state).await;
@@ -91,6 +93,19 @@ pub(super) async fn metrics(_token: ApiToken, state: web::Data<HttpState>) -> Ht
     }
     write_ledger(&mut page, &state, known.ok().as_ref());
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(page.into_text())
+}
+
+/// Of traces only the service's own loss is of interest here.
+fn write_traces(page: &mut Page) {
+    let counts = telemetry::counts();
+    let mut one = |name, help, count: fn(&Counts) -> u64| {
+        let mut family = page.counter(name, help);
+        if let Some(counts) = &counts {
+            family.sample(&[], count(counts) as f64);
+        }
+    };
+    one("fgd_trace_spans_exported_total", "Spans that the collector took.", |counts| counts.exported);
+    one("fgd_trace_spans_dropped_total", "Spans lost for want of room or of a collector.", |counts| counts.dropped);
 }
 
 fn write_work(page: &mut Page, work: &WorkNumbers) {
@@ -117,8 +132,8 @@ struct Known {
     numbers: LedgerNumbers,
     pauses: Pauses,
     standings: Vec<FabricStanding>,
-    /// Whether each server that was ever asked is well.
-    servers: Vec<(&'static str, String, bool)>,
+    /// Every server that was ever asked: its side, its name, how it answered.
+    servers: Vec<(&'static str, String, Health)>,
 }
 
 async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
@@ -128,9 +143,9 @@ async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
     targets.dedup();
     let asked: Vec<_> = fabrics.iter().map(|fabric| (&fabric.name, &fabric.target)).collect();
     let health = state.ledger.health().await?;
-    let server = |(server, health): (Server, ledger::types::Health)| match server {
-        Server::Repository(name) => ("repository", name.to_string(), health.ok),
-        Server::NetBox(name) => ("netbox", name.to_string(), health.ok),
+    let server = |(server, health): (Server, Health)| match server {
+        Server::Repository(name) => ("repository", name.to_string(), health),
+        Server::NetBox(name) => ("netbox", name.to_string(), health),
     };
     Ok(Known {
         numbers: state.ledger.numbers(&targets).await?,
@@ -170,8 +185,15 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
     }
     let mut servers =
         page.gauge("fgd_server_up", "Whether a repository's server or a NetBox answered when last asked.");
-    for (side, name, ok) in known.iter().flat_map(|known| &known.servers) {
-        servers.sample(&[("side", side), ("name", name)], f64::from(u8::from(*ok)));
+    for (side, name, health) in known.iter().flat_map(|known| &known.servers) {
+        servers.sample(&[("side", side), ("name", name)], f64::from(u8::from(health.ok)));
+    }
+    let help = "When our token for a server ends, in seconds since 1970, where the server says so.";
+    let mut ends = page.gauge("fgd_server_token_expiry_timestamp_seconds", help);
+    for (side, name, health) in known.iter().flat_map(|known| &known.servers) {
+        if let Some(at) = health.token_expires {
+            ends.sample(&[("side", side), ("name", name)], (at.0 / 1_000) as f64);
+        }
     }
     write_fabrics(page, state, known);
 }

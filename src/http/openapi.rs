@@ -34,7 +34,8 @@ use super::{
         (name = "events", description = "What changes, as it changes"),
         (name = "deliveries", description = "What came in, and what it led to"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
-    )
+    ),
+    components(schemas(events::EventView))
 )]
 struct Description;
 
@@ -136,7 +137,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(deliveries::list_deliveries)
         .service(connections::list_repositories)
         .service(connections::list_netboxes)
-        .service(health::healthz)
-        .service(health::readyz)
-        .service(metrics::metrics);
+        .configure(health_routes);
+}
+
+/// What a process tells of itself, also one that only works.
+pub(super) fn health_routes(config: &mut ServiceConfig) {
+    config.service(health::healthz).service(health::readyz).service(metrics::metrics);
 }

@@ -11,10 +11,11 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpServer, ResponseError, web};
 use utoipa::openapi::PathItem;
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::openapi::{openapi, routes};
+use super::openapi::{health_routes, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access, conditional, repeating};
+use super::{HttpState, Surface, access, conditional, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Threads that answer requests; each does tens of thousands a second.
 const THREADS: usize = 2;
 
-/// Connections of one thread at a time; each may hold a body of the largest size while it arrives.
+/// Connections of one thread at a time; `verified` bounds what the bodies of all take together.
 const CONNECTIONS: usize = 1_000;
 
 /// The application with all routes, for a server or a test.
@@ -37,7 +38,11 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let known = web::Data::new(KnownPaths::new());
+    let routes: fn(&mut ServiceConfig) = match state.surface {
+        Surface::Whole => routes,
+        Surface::Health => health_routes,
+    };
+    let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
@@ -55,14 +60,17 @@ pub fn app(
 
 /// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let stopping = state.stopping.clone();
+    let (stopping, tls) = (state.stopping.clone(), state.tls.clone());
     let server = HttpServer::new(move || app(state.clone()))
         .workers(THREADS)
         .max_connections(CONNECTIONS)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls.as_ref().clone())?,
+        None => server.listen(listener)?,
+    }
+    .run();
     let handle = server.handle();
     let mut server = std::pin::pin!(server);
     tokio::select! {
@@ -79,8 +87,8 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
 struct KnownPaths(Vec<(ResourceDef, &'static str)>);
 
 impl KnownPaths {
-    fn new() -> Self {
-        let paths = openapi().paths.paths;
+    fn of(routes: fn(&mut ServiceConfig)) -> Self {
+        let paths = App::new().into_utoipa_app().configure(routes).split_for_parts().1.paths.paths;
         Self(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))).collect())
     }
 

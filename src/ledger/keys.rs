@@ -6,8 +6,8 @@
 //!
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
-//! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
+//! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count`, `clock` as last noted | open, accept, claim | never |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one, `trace` (the span it was accepted in) when it was traced | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
@@ -51,7 +51,13 @@
 
 use super::Error;
 
-/// Changes when an older version could not read the keys of this one, or this one those of an older.
+/// Replicas of one layout work side by side, whatever their versions: that is what a rolling upgrade does. Another layout
+/// is refused at the start. 1 is the first release's.
+///
+/// What leaves the layout as it is: a new key; a new field of a record, if whoever does not know it may leave it out and
+/// may drop it when it writes the record (the loss costs another comparison at most). Fields that are not known are passed
+/// over. What needs a new layout: a new word where there is a list of words (a kind of change, a state, a fate), another
+/// type, another meaning.
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;

@@ -25,6 +25,7 @@ mod embedded;
 mod entry;
 mod error;
 mod events;
+mod examine;
 mod health;
 pub mod history;
 mod keys;
@@ -63,6 +64,7 @@ use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
 

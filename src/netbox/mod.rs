@@ -18,10 +18,12 @@
 //! | `write` | one lot: look, send, settle every row |
 //! | `lookup` | what of a lot NetBox has, before and after a request |
 //! | `refusal` | NetBox's errors, in all their shapes |
+//! | `examine` | what the token may do, and whether changes are told to us |
 //! | `setup` | object types, webhook and event rules |
 
 mod changelog;
 mod client;
+mod examine;
 mod fabric;
 mod form;
 mod http;
@@ -39,6 +41,7 @@ use crate::domain::key::ObjectId;
 use crate::domain::lease::LeaseLost;
 
 pub use client::{Client, Model, Options, Status, Timeouts};
+pub use examine::{Access, Examined, Hooks};
 pub use fabric::{FabricRow, StateWritten};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};

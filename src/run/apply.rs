@@ -61,7 +61,7 @@ pub struct Asking<'a> {
 /// NetBox's change records say what asked for each write: the commit, its author and the raw document.
 pub async fn write_netbox(runner: &Runner, asking: Asking<'_>, gathered: Gathered) -> Result<Applied, Failure> {
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
-    let plan = plan_fabric(&gathered.sides, &fabric.policy);
+    let plan = planned(&gathered, &fabric);
     state::tell_writing(runner, asking.proof, &fabric, plan.netbox.len() + plan.edits.len()).await;
     let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
     if applied.plan.netbox.is_empty() {
@@ -76,7 +76,7 @@ pub async fn write_netbox(runner: &Runner, asking: Asking<'_>, gathered: Gathere
         for lot in lots(std::mem::take(&mut applied.plan.netbox)) {
             context.write_lot(&mut applied, &lot).await?;
         }
-        applied.plan = plan_fabric(&applied.gathered.sides, &fabric.policy);
+        applied.plan = planned(&applied.gathered, &fabric);
     }
     if applied.plan.netbox.is_empty() {
         return Ok(applied);
@@ -86,6 +86,10 @@ pub async fn write_netbox(runner: &Runner, asking: Asking<'_>, gathered: Gathere
         format!("after {MAX_ROUNDS} rounds of writes the plan for {} still asks NetBox for more", fabric.name),
         "report this with the run's id: it is a defect",
     )))
+}
+
+fn planned(gathered: &Gathered, fabric: &Fabric) -> FabricPlan {
+    tracing::debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy))
 }
 
 /// Cuts the writes into lots of one kind and one verb, in the order planned.

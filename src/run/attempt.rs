@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::{Instrument, debug_span};
+
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
@@ -91,7 +93,8 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     }
 
     let (edits, message) = together(runner, claim, &ready);
-    let delivered = deliver(runner, claim, head.as_ref(), (&edits, &message)).await?;
+    let delivering = deliver(runner, claim, head.as_ref(), (&edits, &message));
+    let delivered = delivering.instrument(debug_span!("commit", edits = edits.len())).await?;
     for share in &ready {
         let plan = &share.applied.plan;
         let review = delivered.review().filter(|_| !plan.edits.is_empty());
@@ -122,14 +125,15 @@ async fn prepare<'a>(
     head: Option<&Oid>,
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let gathered = gather(runner, part, head).await?;
+    let gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
     if part.changes.iter().all(|change| *change == Change::DryRun) {
-        let plan = plan_fabric(&gathered.sides, &fabric.policy);
+        let plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
     }
     let asking = Asking { proof: &claim.proof, run: &claim.run };
-    let applied = write_netbox(runner, asking, gathered).await?;
+    let applying = debug_span!("apply", fabric = %part.fabric);
+    let applied = write_netbox(runner, asking, gathered).instrument(applying).await?;
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 

@@ -5,7 +5,9 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
+mod deploy;
 mod fabric_status;
 mod fake_github;
 mod flows;
@@ -16,6 +18,7 @@ mod lint;
 mod more_kinds;
 mod netbox_client;
 mod objects;
+mod outages;
 mod private_networks;
 mod proposals;
 mod queue;
@@ -23,6 +26,9 @@ mod receive;
 mod repository_contract;
 mod settings;
 mod status_api;
+mod storm;
+mod telemetry;
+mod tls;
 mod validation;
 
 #[path = "../support/mod.rs"]

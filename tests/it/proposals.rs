@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fgd_sync::app::App;
 use fgd_sync::config;
 use fgd_sync::domain::change::Change;
 use fgd_sync::domain::names::{BranchName, FabricName, RepoName, Target};
-use fgd_sync::ledger::types::{Accept, FabricStatus, Origin};
+use fgd_sync::ledger::types::{Accept, FabricStatus, Origin, Server};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::queue;
 use fgd_sync::run::Runner;
@@ -298,4 +298,19 @@ async fn a_pushed_commit_shows_how_it_fared_with_each_refused_document() {
         && status.description.as_deref().unwrap_or_default().contains("1 rejected")));
     assert!(of_it.iter().any(|status| status.context.contains("raw/bad.yaml#0")
         && status.description.as_deref().unwrap_or_default().starts_with("line ")));
+}
+
+#[tokio::test]
+async fn the_end_of_the_token_is_noted_with_the_repositorys_health() {
+    let reviewed = Reviewed::empty().await;
+    let left = Duration::from_secs(5 * 86_400);
+    reviewed.github.expire_token(github::TOKEN, left);
+
+    reviewed.compare().await;
+
+    let health = reviewed.ledger.health().await.unwrap();
+    let end = health[&Server::Repository(RepoName::new("main"))].token_expires.unwrap();
+    let end = UNIX_EPOCH + Duration::from_millis(end.0);
+    let told = end.duration_since(SystemTime::now()).unwrap();
+    assert!(told <= left && told > left - Duration::from_secs(600), "{told:?}");
 }

@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use reqwest::Method;
-
 use crate::netbox::Error;
 use crate::netbox::client::Client;
 
@@ -47,8 +45,8 @@ pub(super) async fn lacking(client: &Client, needs: &[Need]) -> Result<Vec<Strin
         for action in *actions {
             let granted = match action {
                 Action::View => may_view(client, path).await?,
-                Action::Add => client.http.offers(path, &Method::POST).await?,
-                Action::Change => client.http.offers(path, &Method::PUT).await?,
+                Action::Add => offers(client, path, "POST").await?,
+                Action::Change => offers(client, path, "PUT").await?,
             };
             missing.extend((!granted).then(|| action.to_string()));
         }
@@ -57,6 +55,15 @@ pub(super) async fn lacking(client: &Client, needs: &[Need]) -> Result<Vec<Strin
         }
     }
     Ok(lacking)
+}
+
+async fn offers(client: &Client, path: &str, method: &str) -> Result<bool, Error> {
+    match client.http.options(path).await {
+        Ok(answer) => Ok(answer.pointer(&format!("/actions/{method}")).is_some()),
+        Err(Error::NoEndpoint { .. }) => Ok(true),
+        Err(Error::Denied { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 async fn may_view(client: &Client, path: &str) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! Repositories on github.com and GitHub Enterprise Server, over REST and GraphQL: no `git`, no disk.
 //!
 //! Reading: trees are listed and blobs are read by id, and nothing is asked for twice. Writing: Git objects are made
-//! that no branch shows, trees of a hundred changes at a time on top of each other; then one compare-and-swap moves the
+//! that no branch shows, trees of 175 changes at a time on top of each other; then one compare-and-swap moves the
 //! branch. What cannot be settled by looking is `Error::Uncertain`, never a guess.
 //!
 //! | file | knows |
@@ -55,7 +55,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::changes::{self, Change, Changes, Files};
-use super::{Error, HookEffect, Repository, StatusReport, Webhook};
+use super::{Error, HookEffect, HookState, Repository, StatusReport, Webhook};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -294,6 +294,24 @@ impl Repository for GitHubRepository {
 
     fn expires(&self) -> Option<SystemTime> {
         self.http.expiry.at()
+    }
+
+    async fn obstacles(&self, branch: &BranchName, exists: bool) -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        if !self.http.may_push().await? {
+            found.push("the token may not write to the repository (Contents: write)".to_owned());
+        }
+        let writing = Writing { creates: !exists, signed: exists && self.signing == Signing::GitHub };
+        match self.rules.check(&self.http, branch, writing).await {
+            Ok(()) => {}
+            Err(Error::Refused { detail, .. }) => found.push(detail),
+            Err(error) => return Err(error),
+        }
+        Ok(found)
+    }
+
+    async fn webhook(&self, receiver: &Url) -> Result<Option<HookState>, Error> {
+        hooks::state(&self.http, receiver).await.map(Some)
     }
 
     async fn set_up_webhook(&self, webhook: &Webhook) -> Result<Option<HookEffect>, Error> {

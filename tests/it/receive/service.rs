@@ -80,6 +80,11 @@ impl Service {
         Self { test, wake, address, client: client(), stop: Some(stop), thread: Some(thread) }
     }
 
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.address))
     }

@@ -118,9 +118,20 @@ impl NetBox {
         admin::create_hook(&mut self.world(), url, secret);
     }
 
+    /// Changes every webhook and every event rule, as an administrator might.
+    pub fn set_hook(&self, webhook: Value, rule: Value) {
+        admin::change_hooks(&mut self.world(), &webhook, &rule);
+    }
+
     /// The next request with this method, whose path contains `path`, runs into the fault. Once; the oldest fault first.
     pub fn before(&self, method: &str, path: &str, fault: Fault) {
         self.world().faults.push((method.to_owned(), path.to_owned(), fault));
+    }
+
+    /// The request that comes after `others` more runs into the fault, whatever it asks for. Replaces the last such fault;
+    /// with `None` there is none.
+    pub fn later(&self, fault: Option<(usize, Fault)>) {
+        self.world().later = fault;
     }
 
     /// Something that a user does right before the next such request is answered.
@@ -131,6 +142,11 @@ impl NetBox {
     /// From now on every write that holds a row of this name answers 500 and saves nothing.
     pub fn break_name(&self, name: &str) {
         self.world().broken_names.insert(name.to_owned());
+    }
+
+    /// Ends what `break_name` began.
+    pub fn mend_name(&self, name: &str) {
+        self.world().broken_names.remove(name);
     }
 
     /// From now on every write that holds a row of this name is refused with these words, as a custom validator does.
@@ -156,6 +172,11 @@ impl NetBox {
     /// Takes a permission (`view`, `add`, `change`, `delete`) on what is below a path from the token's user.
     pub fn take_permission(&self, action: &str, path: &str) {
         self.world().lacking.push((action.to_owned(), path.to_owned()));
+    }
+
+    /// From now on the token may only view rows whose path contains `path`.
+    pub fn allow_only_viewing(&self, path: &str) {
+        self.world().read_only.push(path.to_owned());
     }
 
     /// A row that nobody may delete: 409 with the names of its dependents.

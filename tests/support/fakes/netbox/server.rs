@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
+use super::super::super::hold::Hold;
 use super::user::User;
 use super::world::{By, World, request_id};
 use super::{TOKEN, TOKEN_V1, admin, objects};
@@ -29,6 +30,8 @@ pub enum Fault {
     Html,
     /// A listing that ends in the middle although it says otherwise.
     HalfPage,
+    /// It stops, before or after it is done, until it is let go; its client may be gone by then.
+    Hold { applied: bool, hold: Hold },
     /// A user does something first; the request is then answered as usual.
     Meanwhile(Box<dyn FnOnce(&mut User<'_>) + Send>),
 }
@@ -43,6 +46,7 @@ impl std::fmt::Debug for Fault {
             Self::ApplyThenStatus(status) => write!(f, "ApplyThenStatus({status})"),
             Self::Html => f.write_str("Html"),
             Self::HalfPage => f.write_str("HalfPage"),
+            Self::Hold { applied, .. } => write!(f, "Hold(applied: {applied})"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
     }
@@ -56,6 +60,7 @@ pub struct Served {
     pub path: String,
     pub body: Option<Value>,
     pub if_match: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 /// A request, taken apart.
@@ -190,6 +195,18 @@ async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
         }
         Some(Fault::HalfPage) => out(half(answer(&world, asked)), &id),
+        Some(Fault::Hold { applied, hold }) => {
+            // In a task of its own, as above.
+            let held = actix_web::rt::spawn(async move {
+                if applied {
+                    let reply = answer(&world, asked);
+                    hold.wait().await;
+                    return Some(reply);
+                }
+                hold.wait().await.then(|| answer(&world, asked))
+            });
+            held.await.ok().flatten().map_or_else(cut, |reply| out(reply, &id))
+        }
     }
 }
 
@@ -206,6 +223,7 @@ fn admit(request: &HttpRequest, body: &[u8], world: &Shared) -> Result<Asked, Re
         path: path.clone(),
         body: body.clone(),
         if_match: if_match.clone(),
+        traceparent: header("traceparent"),
     });
     match header("authorization").as_deref() {
         Some(token) if token == format!("Bearer {TOKEN}") || token == format!("Token {TOKEN_V1}") => {}
@@ -239,6 +257,10 @@ fn admit(request: &HttpRequest, body: &[u8], world: &Shared) -> Result<Asked, Re
 
 fn next_fault(world: &Shared, asked: &Asked) -> Option<Fault> {
     let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+    match world.later.take() {
+        Some((0, fault)) => return Some(fault),
+        later => world.later = later.map(|(left, fault)| (left - 1, fault)),
+    }
     let hit =
         |(method, path, _): &(String, String, Fault)| *method == asked.method && asked.path.contains(path.as_str());
     let place = world.faults.iter().position(hit)?;
@@ -291,7 +313,7 @@ fn options(world: &World, asked: &Asked) -> Reply {
     if !world.admin.contains_key(path) && !world.tables.contains_key(path) && path != "core/object-changes/" {
         return Reply::detail(404, "Not found.");
     }
-    let denied = world.denied.iter().any(|denied| path.contains(denied.as_str()));
+    let denied = world.denied.iter().chain(&world.read_only).any(|denied| path.contains(denied.as_str()));
     let mut actions = serde_json::Map::new();
     for (method, action) in [("PUT", "change"), ("POST", "add")] {
         if !denied && path != "core/object-changes/" && !is_lacking(world, action, path) {
