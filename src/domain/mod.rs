@@ -7,6 +7,7 @@ pub mod conflict;
 pub mod digest;
 pub mod document;
 pub mod edit;
+pub mod fabric_state;
 pub mod fate;
 pub mod file_edit;
 pub mod key;

@@ -118,6 +118,9 @@ pub enum Item {
     Object {
         key: Key,
         outcome: Outcome,
+        /// `X-Request-ID` of our write to NetBox, the same as in its change log; `None` when nothing was written there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
     },
     Document {
         path: String,
@@ -130,10 +133,7 @@ pub enum Item {
         fate: Fate,
     },
     /// A file that could not be taken apart at all, or a thing that is not one object's.
-    File {
-        path: String,
-        reason: Reason,
-    },
+    File { path: String, reason: Reason },
     /// It was taken, but a cluster may see it otherwise.
     Warning {
         /// A file's path, or an object of NetBox.

@@ -15,6 +15,7 @@ use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
 use super::input::{JsonBody, NoParameters, Query, limit};
+use super::netbox_status::NetBoxStatusView;
 use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
@@ -46,6 +47,9 @@ pub(super) struct FabricsQuery {
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
         "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
+        "netbox_status": {
+            "status": "out_of_sync", "details": "1 in conflict\nVPC/default/web: both sides changed it", "told": "2026-11-21T04:49:07.310Z", "written": true, "error": null,
+        },
     }],
     "next": null,
 }))]
@@ -95,6 +99,8 @@ pub(super) struct FabricView {
     error: Option<ErrorView>,
     /// What keeps it from being worked on by a person's wish: its own pause, else that of everything.
     paused: Option<PauseView>,
+    /// What NetBox was last told of it; null when it was told nothing.
+    netbox_status: Option<NetBoxStatusView>,
 }
 
 /// A fabric's standing in a word; the first of these that is true.
@@ -123,6 +129,9 @@ pub(super) enum Standing {
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
     "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
+    "netbox_status": {
+        "status": "out_of_sync", "details": "1 in conflict\nVPC/default/web: both sides changed it", "told": "2026-11-21T04:49:07.310Z", "written": true, "error": null,
+    },
     "held_objects": [{
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
@@ -399,6 +408,7 @@ impl FabricView {
             committed: committed.map(rfc3339),
             error: standing.error.clone().map(ErrorView::from),
             paused,
+            netbox_status: standing.shown.clone().map(NetBoxStatusView::from),
         }
     }
 }

@@ -28,9 +28,11 @@ mod error;
 mod events;
 mod examine;
 mod health;
+pub mod history;
 mod keys;
 mod memory;
 mod numbers;
+pub mod objects;
 mod once;
 mod options;
 mod pause;
@@ -40,6 +42,7 @@ mod recorder;
 mod runs;
 mod scripts;
 mod sessions;
+pub mod shown;
 mod standing;
 pub mod types;
 
@@ -167,6 +170,7 @@ impl Ledger {
             "events": keys::MOST_EVENTS,
             "deliveries": keys::MOST_DELIVERIES,
             "ignored": keys::MOST_IGNORED,
+            "touches": history::MOST,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

@@ -74,6 +74,8 @@ fn read(
         commit,
         lag: time("lag")?.map(|Millis(ms)| Duration::from_millis(ms)),
         error: fields.get("error").map(|text| parse("fabric", text)).transpose()?,
+        at_work: fields.contains_key("batch_of"),
+        shown: fields.get("shown").map(|text| parse("fabric", text)).transpose()?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What goes into the ledger and comes out of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,11 +16,24 @@ use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
+use super::history::Touch;
+use super::shown::Shown;
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
+
+impl Millis {
+    /// 9999-12-31T23:59:59.999Z, the last one that RFC 3339 can write.
+    pub const LAST: u64 = 253_402_300_799_999;
+
+    /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:48:50.238Z`.
+    pub fn rfc3339(self) -> String {
+        let at = UNIX_EPOCH + Duration::from_millis(self.0.min(Self::LAST));
+        humantime::format_rfc3339_millis(at).to_string()
+    }
+}
 
 /// When a batch closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +238,8 @@ pub struct Advance {
     pub guarded: Option<BTreeSet<Key>>,
     /// Ends a person's permission to adopt, once the marker is ours.
     pub adopted: bool,
+    /// What was done to which objects.
+    pub touched: Vec<(Key, Touch)>,
 }
 
 /// A job as the status API shows it.
@@ -374,6 +389,13 @@ pub struct FabricStatus {
     pub head: Option<Oid>,
     /// Why the fabric is not being worked on.
     pub error: Option<JobError>,
+    pub conflicts: u64,
+    /// Our last commit for it.
+    pub commit: Option<Oid>,
+    /// Whether a batch of it is claimed and not yet settled.
+    pub at_work: bool,
+    /// What NetBox was last told.
+    pub shown: Option<Shown>,
 }
 
 /// A fabric's standing in numbers, cheap enough to ask for all fabrics at once.
@@ -397,6 +419,10 @@ pub struct FabricStanding {
     /// From the acceptance of the oldest change of the last run that came through to its end.
     pub lag: Option<Duration>,
     pub error: Option<JobError>,
+    /// Whether a batch of it is claimed and not yet settled.
+    pub at_work: bool,
+    /// What NetBox was last told.
+    pub shown: Option<Shown>,
 }
 
 /// One run on a target.

@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_secs(5);
 /// How often servers are asked for deliveries that never arrived; the first time is at the start.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
 
+/// How often fabrics are looked for whose state NetBox does not have.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
 /// The two periods.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedules {
@@ -60,6 +63,11 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
         if my_turn(runner, &format!("check:{netbox}"), schedules.poll_head).await {
             health::check_netbox(runner, netbox).await;
         }
+    }
+    if my_turn(runner, "fabric states", TELL_AGAIN).await
+        && let Err(failure) = runner.tell_again().await
+    {
+        tracing::warn!(code = %failure.error().code, "NetBox could not be told again: {}", failure.error().message);
     }
     for fabric in runner.fabrics.values() {
         match compare(&runner.ledger, fabric, schedules.full_comparison).await {

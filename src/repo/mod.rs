@@ -29,6 +29,9 @@ pub trait Repository: Send + Sync {
     /// name cannot be a path is there too, as misnamed.
     async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error>;
 
+    /// The name of a commit's author, as the commit has it; `None` where it has none.
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error>;
+
     /// The content of blobs, each exactly as Git has it; an error names a blob that is missing.
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error>;
 

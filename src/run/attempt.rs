@@ -7,15 +7,17 @@ use tracing::{Instrument, debug_span};
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::fate::Reason;
 use crate::domain::key::Key;
-use crate::domain::names::{FabricName, Oid};
+use crate::domain::names::{FabricName, Oid, RunId};
 use crate::domain::report::{Item, Outcome};
 use crate::ledger::conflicts::ConflictRecord;
+use crate::ledger::history::Touch;
 use crate::ledger::types::{Advance, Claim, FabricMemory, Part, PartOutcome, Settlement};
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 
-use super::apply::{Applied, write_netbox};
+use super::apply::{Applied, Asking, write_netbox};
 use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::gather;
@@ -98,7 +100,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         let review = delivered.review().filter(|_| !plan.edits.is_empty());
         let advance = match review {
             Some(review) => only_agreed(remembered(share), plan, review),
-            None => remembered(share),
+            None => Advance { touched: touched(&claim.run, share, delivered.commit()), ..remembered(share) },
         };
         runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
         edits::keep(runner, claim, &share.part.fabric, &share.applied.gathered.sides, plan).await;
@@ -131,14 +133,9 @@ async fn prepare<'a>(
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
     }
-    let asked_by = format!(
-        "fgd-sync: asked for by {} of {} (run {})",
-        head.map_or("an empty branch".to_owned(), |head| format!("commit {head}")),
-        fabric.target,
-        claim.run
-    );
+    let asking = Asking { proof: &claim.proof, run: &claim.run };
     let applying = debug_span!("apply", fabric = %part.fabric);
-    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).instrument(applying).await?;
+    let applied = write_netbox(runner, asking, gathered).instrument(applying).await?;
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 
@@ -150,6 +147,30 @@ fn together(runner: &Runner, claim: &Claim, ready: &[Ready<'_>]) -> (Edits, Comm
     (edits, commit_message(&claim.run, &plans, &runner.people))
 }
 
+/// What the commit did to which objects, and which of them wait for a person from now on.
+fn touched(run: &RunId, share: &Ready<'_>, commit: Option<&Oid>) -> Vec<(Key, Touch)> {
+    let Applied { gathered, plan, .. } = &share.applied;
+    let touch = |key: &Key, outcome: &Outcome, commit: Option<&Oid>| {
+        let by = gathered.sides.keys.get(key).into_iter().flat_map(|sides| sides.changed_by.iter().cloned()).collect();
+        (key.clone(), Touch { run: run.clone(), outcome: outcome.clone(), commit: commit.cloned(), by, request: None })
+    };
+    let is_news =
+        |key: &Key, reason: &Reason| gathered.memory.held.get(key).is_none_or(|before| before.code != reason.code);
+    plan.items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Object { key, outcome, .. } => match outcome {
+                Outcome::GitCreated | Outcome::GitUpdated | Outcome::GitDeleted => Some(touch(key, outcome, commit)),
+                Outcome::Held { reason } if is_news(key, reason) => Some(touch(key, outcome, None)),
+                Outcome::Held { .. } | Outcome::Unchanged => None,
+                // Told when NetBox answered.
+                Outcome::NetboxCreated | Outcome::NetboxUpdated | Outcome::NetboxDeleted => None,
+            },
+            Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
+        })
+        .collect()
+}
+
 /// What the ledger keeps of a fabric's share once its edits are in the head.
 fn remembered(share: &Ready<'_>) -> Advance {
     let Applied { gathered, plan, .. } = &share.applied;
@@ -157,7 +178,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Object { key, outcome: Outcome::Held { reason } } => Some((key.clone(), reason.clone())),
+            Item::Object { key, outcome: Outcome::Held { reason }, .. } => Some((key.clone(), reason.clone())),
             Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
@@ -176,7 +197,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Object { key, outcome: Outcome::GitDeleted } => Some(key.clone()),
+            Item::Object { key, outcome: Outcome::GitDeleted, .. } => Some(key.clone()),
             Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
@@ -211,6 +232,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
             .map(|(key, resolution)| (key.clone(), resolution.clone()))
             .collect(),
         lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
+        touched: Vec::new(),
     }
 }
 

@@ -11,9 +11,11 @@ mod git_side;
 mod netbox_side;
 mod report;
 mod shown;
+mod source;
+mod state;
 mod validation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -37,6 +39,8 @@ pub struct Runner {
     pub ledger: Ledger,
     pub repositories: BTreeMap<RepoName, Site>,
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
+    /// The NetBoxes that are told how their fabrics stand.
+    pub told: BTreeSet<NetBoxName>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
     /// Every kind that is kept equal.
     pub catalogue: Catalogue,
@@ -61,6 +65,18 @@ impl Runner {
     /// Carries one batch as far as it goes; every part of it gets an outcome. Nothing is settled here.
     pub async fn carry(&self, claim: &Claim) -> Settlement {
         attempt::until_settled(self, claim).await
+    }
+
+    /// Tells NetBox how the claim's fabrics stand, now that its settlement is recorded. Nothing fails by it.
+    pub async fn tell(&self, claim: &Claim) {
+        for part in &claim.parts {
+            state::tell(self, &part.fabric).await;
+        }
+    }
+
+    /// Tells NetBox again of fabrics whose state it does not have: a write failed, or a worker ended before it told.
+    pub async fn tell_again(&self) -> Result<(), Failure> {
+        state::tell_again(self).await
     }
 
     /// Asks the target's server for its head and records a job when it is not the one last dealt with.

@@ -81,7 +81,7 @@ fn added_and_removed(diff: &str) -> String {
 
 fn as_object(item: &Item) -> Option<(&Key, &Outcome)> {
     match item {
-        Item::Object { key, outcome } => Some((key, outcome)),
+        Item::Object { key, outcome, .. } => Some((key, outcome)),
         Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
     }
 }

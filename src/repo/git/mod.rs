@@ -116,6 +116,10 @@ impl Repository for GitRepository {
         Ok(tree_of(listed?.into_iter().map(named), directory))
     }
 
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error> {
+        with_cache!(self, |held| objects::author(&held, commit)).1
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         with_cache!(self, |held| objects::read(&held, blobs)).1
     }

@@ -51,6 +51,15 @@ fn parse_listed(line: &[u8]) -> Result<Listed, Error> {
     Ok(Listed { path: line[tab + 1..].to_vec(), mode, blob })
 }
 
+/// The name of a commit's author, fetched first if need be.
+pub(super) async fn author(held: &Held<'_>, commit: &Oid) -> Result<Option<String>, Error> {
+    held.need_commit(None, commit).await?;
+    let call = held.call("reading a commit", ["log", "-1", "--format=%an", commit.as_str(), "--"]);
+    let answer = held.git().run(call).await?;
+    let name = String::from_utf8_lossy(&answer).trim().to_owned();
+    Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
 /// The content of blobs; those that are not here come in one request.
 pub(super) async fn read(held: &Held<'_>, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
     let mut wanted: Vec<&Oid> = blobs.iter().collect();

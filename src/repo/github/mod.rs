@@ -190,6 +190,10 @@ impl Repository for GitHubRepository {
         self.trees.tree(&self.http, commit, directory).await
     }
 
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error> {
+        self.trees.author(&self.http, commit).await
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         self.blobs.read(&self.http, &self.can, blobs).await
     }

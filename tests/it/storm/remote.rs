@@ -169,6 +169,10 @@ impl Repository for Remote {
         self.call(tree, unavailable).await
     }
 
+    async fn author(&self, _commit: &Oid) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         if blobs.is_empty() {
             return Ok(BTreeMap::new());

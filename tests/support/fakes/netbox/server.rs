@@ -268,7 +268,20 @@ fn next_fault(world: &Shared, asked: &Asked) -> Option<Fault> {
 }
 
 fn serve(world: &mut World, asked: &Asked) -> Reply {
-    if world.denied.iter().any(|path| asked.path.contains(path.as_str())) {
+    let denied = world.denied.iter().any(|path| asked.path.contains(path.as_str()));
+    if denied && asked.method != "OPTIONS" {
+        return Reply::detail(403, "You do not have permission to perform this action.");
+    }
+    if asked.method == "OPTIONS" {
+        return options(world, asked);
+    }
+    let action = match asked.method.as_str() {
+        "GET" => "view",
+        "POST" => "add",
+        "PATCH" | "PUT" => "change",
+        _ => "delete",
+    };
+    if is_lacking(world, action, &asked.path) {
         return Reply::detail(403, "You do not have permission to perform this action.");
     }
     if asked.method == "GET" && asked.path == "status/" {
@@ -288,6 +301,30 @@ fn serve(world: &mut World, asked: &Asked) -> Reply {
         json: Some(Value::String("<!DOCTYPE html><title>Page Not Found</title>".to_owned())),
         etag: None,
     }
+}
+
+fn is_lacking(world: &World, action: &str, path: &str) -> bool {
+    world.lacking.iter().any(|(lacking, of)| lacking == action && path.starts_with(of.as_str()))
+}
+
+/// Everybody may ask; what the token's user may do is among the actions.
+fn options(world: &World, asked: &Asked) -> Reply {
+    let path = asked.path.as_str();
+    if !world.admin.contains_key(path) && !world.tables.contains_key(path) && path != "core/object-changes/" {
+        return Reply::detail(404, "Not found.");
+    }
+    let denied = world.denied.iter().chain(&world.read_only).any(|denied| path.contains(denied.as_str()));
+    let mut actions = serde_json::Map::new();
+    for (method, action) in [("PUT", "change"), ("POST", "add")] {
+        if !denied && path != "core/object-changes/" && !is_lacking(world, action, path) {
+            actions.insert(method.to_owned(), json!({"id": {"type": "integer", "read_only": true}}));
+        }
+    }
+    let mut answer = json!({"name": "List", "description": "", "renders": ["application/json"]});
+    if !actions.is_empty() {
+        answer["actions"] = Value::Object(actions);
+    }
+    Reply::json(200, answer)
 }
 
 fn half(mut reply: Reply) -> Reply {
