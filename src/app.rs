@@ -11,13 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{self, ObjectModel, Settings, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
-use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Surface, Token, Tokens};
+use crate::http::{
+    self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Surface, TlsFiles, Token, Tokens,
+};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::lint;
@@ -29,6 +31,7 @@ use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
 use crate::repo;
 use crate::run::Runner;
+use crate::telemetry::{self, Exporting, TraceLayer};
 use crate::validate::Crds;
 use crate::webhook;
 
@@ -65,6 +68,8 @@ pub struct App {
 pub enum StartError {
     #[error("the address {address} (setting `{setting}`) cannot be listened on")]
     Listen { address: SocketAddr, setting: &'static str, source: std::io::Error },
+    #[error("TLS (setting `tls`) cannot be used")]
+    Tls(#[from] http::TlsError),
     #[error("the ledger cannot be opened")]
     Ledger(#[from] ledger::Error),
     #[error("the repository `{name}` cannot be used")]
@@ -132,6 +137,13 @@ impl App {
             .with_rate_limits(rates, settings.trusted_proxies.clone())
             .with_work_metrics(metrics.clone())
             .with_surface(surface);
+        let state = match &settings.tls {
+            Some(tls) => {
+                let files = TlsFiles { certificate: tls.certificate_file.clone(), key: tls.key_file.clone() };
+                state.with_tls(files)?
+            }
+            None => state,
+        };
         Ok(Self { duty, settings, ledger, runner, state, wake, metrics, listener })
     }
 
@@ -352,6 +364,15 @@ pub fn crds(settings: &Settings) -> Result<BTreeMap<FabricName, Arc<Crds>>, Star
         all.insert(fabric.clone(), crds);
     }
     Ok(all)
+}
+
+/// Begins to send traces; `None` where the settings name no collector. Must be called within the runtime.
+pub fn traces(settings: &Settings) -> Result<Option<(TraceLayer, Exporting)>, reqwest::Error> {
+    let config::Telemetry { endpoint, headers, resource, propagate } = &settings.telemetry;
+    let Some(endpoint) = endpoint.clone() else { return Ok(None) };
+    let headers = headers.iter().filter_map(|(name, value)| telemetry::header(name, value.expose_secret())).collect();
+    let options = telemetry::Options { endpoint, headers, resource: resource.clone(), propagate: *propagate };
+    telemetry::start(options).map(Some)
 }
 
 fn people(settings: &Settings) -> People {

@@ -2,11 +2,16 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
-use fgd_sync::app::{App, Duty};
+use fgd_sync::app::{self, App, Duty};
 use fgd_sync::config::{LogFormat, Redis, Settings};
+use fgd_sync::domain::cause::with_causes;
 use fgd_sync::ledger::Clock;
+use fgd_sync::telemetry::Exporting;
 
 use super::exit::{Exit, fail};
 use super::settings::SettingsFile;
@@ -17,9 +22,18 @@ pub async fn run(file: &SettingsFile, duty: Duty) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    if let Err(exit) = can_be_shared(&settings, duty).and_then(|()| start_logging(&settings)) {
-        return exit;
+    let exporting = match can_be_shared(&settings, duty).and_then(|()| start_telling(&settings)) {
+        Ok(exporting) => exporting,
+        Err(exit) => return exit,
+    };
+    let exit = serve(duty, settings).await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
     }
+    exit
+}
+
+async fn serve(duty: Duty, settings: Settings) -> Exit {
     let app = match App::build_for(duty, settings, Clock::default()).await {
         Ok(app) => app,
         Err(failed) => return fail(&failed),
@@ -44,18 +58,29 @@ fn can_be_shared(settings: &Settings, duty: Duty) -> Result<(), Exit> {
     }
 }
 
-fn start_logging(settings: &Settings) -> Result<(), Exit> {
+/// Begins to write the log and, where the settings say so, to send traces.
+fn start_telling(settings: &Settings) -> Result<Option<Exporting>, Exit> {
     let filter = EnvFilter::try_new(&settings.log.filter).map_err(|error| {
         eprintln!("error: log.filter: `{}` is not a filter: {error}", settings.log.filter);
         Exit::Usage
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.log.format {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log.format {
         // Colours are for eyes: in a journal or file they would be noise.
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
-    Ok(())
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let (traces, exporting) = app::traces(settings)
+        .map_err(|error| {
+            eprintln!("error: telemetry: {}", with_causes(&error));
+            Exit::Usage
+        })?
+        .unzip();
+    // Our own spans, whatever the log shows of them.
+    let ours = Targets::new().with_target("fgd_sync", Level::DEBUG);
+    let traces = traces.map(|traces| traces.with_filter(ours));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces).init();
+    Ok(exporting)
 }
 
 /// Ends with SIGTERM or SIGINT.

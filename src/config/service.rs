@@ -39,7 +39,7 @@ fn address(root: &Section<'_>, name: &'static str, port: u16) -> SocketAddr {
 }
 
 /// Where others reach us; made from `listen` where it is not set.
-pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr) -> Option<Url> {
+pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr, tls: bool) -> Option<Url> {
     if let Some(setting) = root.get("public_url") {
         return setting.parse(remote::http).map(with_slash);
     }
@@ -50,7 +50,7 @@ pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr) -> Option<Url> 
             "Set it to the address under which NetBox and people reach this service.",
         );
     }
-    Url::parse(&format!("http://{listen}/")).ok()
+    Url::parse(&format!("http{}://{listen}/", if tls { "s" } else { "" })).ok()
 }
 
 /// An address to which a path can be joined.

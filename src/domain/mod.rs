@@ -8,6 +8,7 @@ pub mod digest;
 pub mod document;
 pub mod edit;
 pub mod fate;
+pub mod file_edit;
 pub mod key;
 pub mod kind;
 pub mod lease;

@@ -6,8 +6,10 @@
 //! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
+//! | `/` and the pages below | whoever signed in with a token | `dashboard` |
 //!
-//! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
+//! Every error is a `Problem`. No answer to a delivery or a request of the API is a redirect: NetBox takes one for success
+//! and loses the body.
 
 mod access;
 mod answers;
@@ -15,6 +17,7 @@ mod bulk;
 mod conditional;
 mod conflicts;
 mod connections;
+mod dashboard;
 mod dead;
 mod deliveries;
 mod events;
@@ -36,6 +39,7 @@ mod routing;
 mod runs;
 mod serve;
 mod time;
+mod tls;
 mod token;
 mod verified;
 mod webhooks;
@@ -61,6 +65,7 @@ pub use openapi::openapi;
 pub use rates::RateLimits;
 pub use routing::{NetBoxSender, RepositorySender, Routing};
 pub use serve::{app, serve};
+pub use tls::{TlsError, TlsFiles};
 pub use token::{Token, Tokens};
 
 /// All that the handlers use; clones share it.
@@ -88,6 +93,7 @@ pub struct HttpState {
     work: Arc<WorkMetrics>,
     scrape: Arc<Mutex<()>>,
     surface: Surface,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// How much of it there is.
@@ -146,6 +152,7 @@ impl HttpState {
             work: Arc::default(),
             scrape: Arc::default(),
             surface: Surface::default(),
+            tls: None,
         }
     }
 
@@ -170,6 +177,11 @@ impl HttpState {
         Self { work, ..self }
     }
 
+    /// The same, with TLS by this certificate; fails when it cannot be used.
+    pub fn with_tls(self, files: TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { tls: Some(Arc::new(tls::config(files)?)), ..self })
+    }
+
     /// The same with more or less of the surface.
     pub fn with_surface(self, surface: Surface) -> Self {
         Self { surface, ..self }
@@ -183,8 +195,13 @@ impl HttpState {
         }
     }
 
+    /// The part of the public address that stands before every path: empty, or `/` and more without a `/` at its end.
+    fn base_path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
+    }
+
     fn is_over_tls(&self) -> bool {
-        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
     fn of(request: &HttpRequest) -> &Self {

@@ -8,11 +8,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue,
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use tracing::Instrument;
 use url::Url;
 
 use crate::domain::cause::with_causes;
 use crate::domain::names::NetBoxName;
 use crate::domain::secret::SecretSource;
+use crate::telemetry;
 
 use super::Error;
 use super::client::Timeouts;
@@ -181,9 +183,20 @@ impl Http {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+        let request = request.build().map_err(|error| self.no_answer(error))?;
+        let span = telemetry::request_span("NetBox", request.method().as_str(), request.url().path());
+        self.exchange(request).instrument(span).await
+    }
+
+    async fn exchange(&self, mut request: reqwest::Request) -> Result<Answer, NoAnswer> {
         let token = self.authorization().map_err(NoAnswer::NotSent)?;
-        let mut response = request.header(AUTHORIZATION, token).send().await.map_err(|error| self.no_answer(error))?;
+        request.headers_mut().insert(AUTHORIZATION, token);
+        if let Some(Ok(trace)) = telemetry::outgoing().map(HeaderValue::try_from) {
+            request.headers_mut().insert("traceparent", trace);
+        }
+        let mut response = self.client.execute(request).await.map_err(|error| self.no_answer(error))?;
         let status = response.status();
+        telemetry::answered(status.as_u16());
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::{Instrument, debug_span};
+
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
@@ -18,7 +20,7 @@ use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::gather;
 use super::shown::show;
-use super::{Runner, report};
+use super::{Runner, edits, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
 const MAX_PLANS: usize = 8;
@@ -88,8 +90,9 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         }
     }
 
-    let (edits, message) = together(runner, claim, &ready);
-    let delivered = deliver(runner, claim, head.as_ref(), (&edits, &message)).await?;
+    let (all_edits, message) = together(runner, claim, &ready);
+    let delivering = deliver(runner, claim, head.as_ref(), (&all_edits, &message));
+    let delivered = delivering.instrument(debug_span!("commit", edits = all_edits.len())).await?;
     for share in &ready {
         let plan = &share.applied.plan;
         let review = delivered.review().filter(|_| !plan.edits.is_empty());
@@ -98,6 +101,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             None => remembered(share),
         };
         runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
+        edits::keep(runner, claim, &share.part.fabric, &share.applied.gathered.sides, plan).await;
         let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
         let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
         outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
@@ -120,9 +124,10 @@ async fn prepare<'a>(
     head: Option<&Oid>,
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let gathered = gather(runner, part, head).await?;
+    let gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
     if part.changes.iter().all(|change| *change == Change::DryRun) {
-        let plan = plan_fabric(&gathered.sides, &fabric.policy);
+        let plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
+        edits::keep(runner, claim, &part.fabric, &gathered.sides, &plan).await;
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
     }
@@ -132,7 +137,8 @@ async fn prepare<'a>(
         fabric.target,
         claim.run
     );
-    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).await?;
+    let applying = debug_span!("apply", fabric = %part.fabric);
+    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).instrument(applying).await?;
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod borders;
 mod cli;
 mod conflicts;
+mod dashboard;
 mod deploy;
 mod fake_github;
 mod flows;
@@ -25,6 +26,8 @@ mod repository_contract;
 mod settings;
 mod status_api;
 mod storm;
+mod telemetry;
+mod tls;
 mod validation;
 
 #[path = "../support/mod.rs"]

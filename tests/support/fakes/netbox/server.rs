@@ -60,6 +60,7 @@ pub struct Served {
     pub path: String,
     pub body: Option<Value>,
     pub if_match: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 /// A request, taken apart.
@@ -222,6 +223,7 @@ fn admit(request: &HttpRequest, body: &[u8], world: &Shared) -> Result<Asked, Re
         path: path.clone(),
         body: body.clone(),
         if_match: if_match.clone(),
+        traceparent: header("traceparent"),
     });
     match header("authorization").as_deref() {
         Some(token) if token == format!("Bearer {TOKEN}") || token == format!("Token {TOKEN_V1}") => {}
