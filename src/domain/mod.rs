@@ -9,6 +9,7 @@ pub mod document;
 pub mod edit;
 pub mod fabric_state;
 pub mod fate;
+pub mod file_edit;
 pub mod key;
 pub mod kind;
 pub mod lease;

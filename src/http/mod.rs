@@ -6,8 +6,10 @@
 //! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `objects`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
+//! | `/` and the pages below | whoever signed in with a token | `dashboard` |
 //!
-//! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
+//! Every error is a `Problem`. No answer to a delivery or a request of the API is a redirect: NetBox takes one for success
+//! and loses the body.
 
 mod access;
 mod answers;
@@ -15,6 +17,7 @@ mod bulk;
 mod conditional;
 mod conflicts;
 mod connections;
+mod dashboard;
 mod dead;
 mod deliveries;
 mod events;
@@ -192,6 +195,11 @@ impl HttpState {
             Some(url) => format!("{}{}", url.as_str(), path.trim_start_matches('/')),
             None => path.to_owned(),
         }
+    }
+
+    /// The part of the public address that stands before every path: empty, or `/` and more without a `/` at its end.
+    fn base_path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
     }
 
     fn is_over_tls(&self) -> bool {

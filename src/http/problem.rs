@@ -82,6 +82,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail, remedy)
     }
 
+    /// The stable word for programs.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do about it.
+    pub(super) fn words(&self) -> (&str, &'static str) {
+        (&self.detail, self.remedy)
+    }
+
     /// For a state of this service that should not be; the log has what the caller must not see.
     pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = with_causes(cause), "a request could not be answered");

@@ -8,14 +8,14 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, HttpRequest, HttpServer, ResponseError, web};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use utoipa::openapi::PathItem;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi::{health_routes, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, Surface, access, conditional, repeating};
+use super::{HttpState, Surface, access, conditional, dashboard, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,9 +38,9 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let routes: fn(&mut ServiceConfig) = match state.surface {
-        Surface::Whole => routes,
-        Surface::Health => health_routes,
+    let (routes, pages): (fn(&mut ServiceConfig), fn(&mut web::ServiceConfig)) = match state.surface {
+        Surface::Whole => (routes, dashboard::routes),
+        Surface::Health => (health_routes, |_| ()),
     };
     let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());
@@ -50,9 +50,11 @@ pub fn app(
         .into_utoipa_app()
         .configure(routes)
         .into_app()
+        .configure(pages)
         .default_service(web::to(no_route))
         .wrap(from_fn(repeating::writes))
         .wrap(from_fn(conditional::reads))
+        .wrap(from_fn(dashboard::visit))
         .wrap(from_fn(access::limit))
         .wrap(headers)
         .wrap(from_fn(access::log))
@@ -102,16 +104,15 @@ fn methods_of(item: &PathItem) -> &'static str {
     if item.get.is_some() { "GET" } else { "POST" }
 }
 
-async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> actix_web::HttpResponse {
+async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> Result<HttpResponse, Problem> {
     let (method, path) = (request.method(), request.path());
     let remedy = "Compare the request with openapi.json.";
-    let problem = match known.methods(path) {
+    Err(match known.methods(path) {
         Some(methods) => {
             let detail = format!("{path} takes {methods}, not {method}");
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail, remedy)
                 .with_header(Header::Allow(methods))
         }
         None => Problem::not_found("unknown_path", format!("there is nothing at {path}"), remedy),
-    };
-    problem.error_response()
+    })
 }

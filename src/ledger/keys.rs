@@ -28,6 +28,7 @@
 //! | `run:<run>` | hash | `target`, `worker`, `because`, `started`, `ended`, `head`, `part:<fabric>` (JSON) | claim, settle | with the retention |
 //! | `runs`, `runs:fabric:<fabric>` | zset, by time | runs | claim | with the run |
 //! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the run |
+//! | `edits:<run>:<fabric>` | string | what a run changed in files (JSON) | keep_edits | after a week |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
@@ -42,7 +43,9 @@
 //! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
 //! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
+//! | `session:<sha256>` | string | who signed in to the dashboard (JSON) | sign-in | after its length, or when signed out |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
+//! | `budgets` | hash | token and resource: JSON of what was left, and when | budget | a day after its last use |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!

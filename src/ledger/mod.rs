@@ -21,6 +21,7 @@ mod control;
 mod dead;
 mod deliveries;
 mod durability;
+mod edits;
 mod embedded;
 mod entry;
 mod error;
@@ -40,6 +41,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+mod sessions;
 pub mod shown;
 mod standing;
 pub mod types;
@@ -67,6 +69,7 @@ pub use error::Error;
 pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
 #[derive(Clone)]

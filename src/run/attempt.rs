@@ -22,7 +22,7 @@ use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::gather;
 use super::shown::show;
-use super::{Runner, report};
+use super::{Runner, edits, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
 const MAX_PLANS: usize = 8;
@@ -92,9 +92,9 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         }
     }
 
-    let (edits, message) = together(runner, claim, &ready);
-    let delivering = deliver(runner, claim, head.as_ref(), (&edits, &message));
-    let delivered = delivering.instrument(debug_span!("commit", edits = edits.len())).await?;
+    let (all_edits, message) = together(runner, claim, &ready);
+    let delivering = deliver(runner, claim, head.as_ref(), (&all_edits, &message));
+    let delivered = delivering.instrument(debug_span!("commit", edits = all_edits.len())).await?;
     for share in &ready {
         let plan = &share.applied.plan;
         let review = delivered.review().filter(|_| !plan.edits.is_empty());
@@ -103,6 +103,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             None => Advance { touched: touched(&claim.run, share, delivered.commit()), ..remembered(share) },
         };
         runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
+        edits::keep(runner, claim, &share.part.fabric, &share.applied.gathered.sides, plan).await;
         let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
         let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
         outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
@@ -128,6 +129,7 @@ async fn prepare<'a>(
     let gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
     if part.changes.iter().all(|change| *change == Change::DryRun) {
         let plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
+        edits::keep(runner, claim, &part.fabric, &gathered.sides, &plan).await;
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
     }

@@ -7,6 +7,7 @@ mod api;
 mod borders;
 mod cli;
 mod conflicts;
+mod dashboard;
 mod deploy;
 mod fabric_status;
 mod fake_github;

@@ -398,7 +398,7 @@ async fn a_git_server_that_answers_a_byte_at_a_time_is_given_up() {
 
 /// Sends the beginning of a delivery that nobody signed, and keeps the connection.
 fn begin_a_body(service: &Service, announced: usize, sent: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(service.address()).unwrap();
+    let mut stream = TcpStream::connect(service.host()).unwrap();
     let signature = "0".repeat(128);
     let head = format!(
         "POST /webhooks/netbox HTTP/1.1\r\nHost: test\r\nX-Hook-Signature: {signature}\r\nContent-Length: {announced}\r\n\r\n"

@@ -81,8 +81,13 @@ impl Service {
     }
 
     /// `host:port`.
-    pub fn address(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.address.trim_start_matches("http://")
+    }
+
+    /// Where it answers, without a `/` at the end.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub fn post(&self, path: &str) -> RequestBuilder {
