@@ -141,7 +141,9 @@ fn wanted(state: &FabricState) -> Vec<(&'static str, Value)> {
     let drift = match state.status {
         SyncStatus::InSync => Some("in_sync"),
         SyncStatus::OutOfSync if state.conflicts > 0 => Some("conflicts"),
-        SyncStatus::OutOfSync => Some("drift_detected"),
+        SyncStatus::OutOfSync if state.held > 0 => Some("drift_detected"),
+        // Refused documents are on neither side.
+        SyncStatus::OutOfSync => Some("in_sync"),
         // These say nothing about the contents of the two sides.
         SyncStatus::NeverSynced | SyncStatus::Syncing | SyncStatus::Error => None,
     };
