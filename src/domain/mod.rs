@@ -6,6 +6,7 @@ pub mod change;
 pub mod conflict;
 pub mod digest;
 pub mod document;
+pub mod drift;
 pub mod edit;
 pub mod fate;
 pub mod key;

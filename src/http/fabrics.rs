@@ -41,7 +41,7 @@ pub(super) struct FabricsQuery {
     "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
         "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -76,6 +76,8 @@ pub(super) struct FabricView {
     held: u64,
     /// How many of them are conflicts, which `GET /api/v1/conflicts` lists.
     conflicts: u64,
+    /// Objects and files that differ, which `GET /api/v1/fabrics/{name}/drift` lists; null before the first comparison.
+    drift: Option<u64>,
     /// Deletions that wait for `confirm-deletions`.
     guarded_deletions: u64,
     /// What was given up and waits for a replay or a discard.
@@ -118,7 +120,7 @@ enum Standing {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
     "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -373,6 +375,7 @@ impl FabricView {
             objects: standing.objects,
             held: standing.held,
             conflicts: standing.conflicts,
+            drift: standing.drift,
             guarded_deletions: standing.guarded,
             dead_letters: standing.dead_letters,
             last_sync: standing.last_sync.map(rfc3339),

@@ -17,7 +17,7 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt` | accept, claim, settle | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `compared` (JSON) | accept, claim, settle, advance | never |
 //! | `target:<target>` | hash | `head`, `proposal` (JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
@@ -31,6 +31,7 @@
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
+//! | `drift:<fabric>`, `drift_files:<fabric>` | hash | key, or path of a file that is no object (JSON) -> what differs (JSON) | advance | when the sides are equal |
 //! | `resolutions:<fabric>` | hash | key (JSON) -> what a person decided (JSON) | resolve | when a run has applied it |
 //! | `lost_edits:<fabric>` | hash | key (JSON) -> a user's edit that we overwrote (JSON) | advance | when somebody has dealt with it |
 //! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |

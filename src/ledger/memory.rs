@@ -11,7 +11,7 @@ use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
 
 use super::options::millis;
 use super::types::{Advance, FabricMemory, Millis};
-use super::{Error, Ledger, conflicts, json, parse};
+use super::{Error, Ledger, conflicts, drift, json, parse};
 
 /// A hash or set of ours, as it comes.
 type Hash = Vec<(String, String)>;
@@ -198,4 +198,7 @@ fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
         operation("unset", "fabric", "adopt", "");
     }
     conflicts::write_operations(call, advance);
+    if let Some(update) = &advance.drift {
+        drift::write_operations(call, update);
+    }
 }

@@ -20,6 +20,7 @@ mod connect;
 mod control;
 mod dead;
 mod deliveries;
+pub mod drift;
 mod durability;
 mod embedded;
 mod entry;

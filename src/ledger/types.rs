@@ -16,6 +16,7 @@ use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
+use super::drift::DriftUpdate;
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -225,6 +226,8 @@ pub struct Advance {
     pub guarded: Option<BTreeSet<Key>>,
     /// Ends a person's permission to adopt, once the marker is ours.
     pub adopted: bool,
+    /// What was found to differ, when the run compared anything.
+    pub drift: Option<DriftUpdate>,
 }
 
 /// A job as the status API shows it.
@@ -387,6 +390,8 @@ pub struct FabricStanding {
     pub held: u64,
     pub conflicts: u64,
     pub guarded: u64,
+    /// What differed when everything was last compared, kept up since; `None` before the first time.
+    pub drift: Option<u64>,
     pub dead_letters: u64,
     /// End of the last run that succeeded or held.
     pub last_sync: Option<Millis>,

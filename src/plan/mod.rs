@@ -10,6 +10,7 @@ mod assemble;
 mod conflict;
 mod direction;
 pub mod directory;
+pub mod drift;
 mod guard;
 mod keys;
 pub mod layout;

@@ -9,14 +9,16 @@ use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
 use crate::domain::report::{Item, Outcome};
 use crate::ledger::conflicts::ConflictRecord;
+use crate::ledger::drift::{Comparison, DriftUpdate, Seen};
 use crate::ledger::types::{Advance, Claim, FabricMemory, Part, PartOutcome, Settlement};
+use crate::plan::drift::{Planned, drift};
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 
 use super::apply::{Applied, write_netbox};
 use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
-use super::gather::gather;
+use super::gather::{Gathered, gather};
 use super::shown::show;
 use super::{Runner, report};
 
@@ -78,7 +80,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     for part in &claim.parts {
         match prepare(runner, claim, part, head.as_ref()).await {
             Ok(Prepared::Ready(share)) => ready.push(*share),
-            Ok(Prepared::Planned(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
+            Ok(Prepared::Dry(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
             Err(moved @ Failure::Conflict(_)) => return Err(moved),
             Err(failure) => {
                 // One fabric's trouble is its own: the others of the target go on.
@@ -97,12 +99,24 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             Some(review) => only_agreed(remembered(share), plan, review),
             None => remembered(share),
         };
+        let planned = if review.is_some() { Planned::Outstanding } else { Planned::Done };
+        let landed = delivered.commit().or(head.as_ref());
+        let mut drift = differing(claim, share.part, &share.applied.gathered, (plan, planned, landed));
+        for (key, differs) in &mut drift.objects {
+            // What a pull request holds is held for that.
+            if let Some(differs) = differs.as_mut().filter(|differs| differs.reason.is_none()) {
+                differs.reason = advance.held.get(key).cloned().flatten();
+            }
+        }
+        let advance = Advance { drift: Some(drift), ..advance };
         runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
         let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
         let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
         outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
     }
-    let settlement = Settlement { parts: outcomes, head: delivered.commit().cloned().or(head.clone()) };
+    // A head that was only looked at is not dealt with: polling must find it again.
+    let dealt_with = delivered.commit().or(head.as_ref()).filter(|_| !ready.is_empty());
+    let settlement = Settlement { head: dealt_with.cloned(), parts: outcomes };
     show(runner, claim, head.as_ref(), &settlement).await;
     Ok(settlement)
 }
@@ -110,7 +124,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
 enum Prepared<'a> {
     Ready(Box<Ready<'a>>),
     /// A dry run: planned, reported, nothing applied.
-    Planned(PartOutcome),
+    Dry(PartOutcome),
 }
 
 async fn prepare<'a>(
@@ -123,8 +137,11 @@ async fn prepare<'a>(
     let gathered = gather(runner, part, head).await?;
     if part.changes.iter().all(|change| *change == Change::DryRun) {
         let plan = plan_fabric(&gathered.sides, &fabric.policy);
+        let drift = differing(claim, part, &gathered, (&plan, Planned::Outstanding, head));
+        let advance = Advance { drift: Some(drift), ..Advance::default() };
+        runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
-        return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
+        return Ok(Prepared::Dry(PartOutcome::Done { report: Box::new(report), held: false }));
     }
     let asked_by = format!(
         "fgd-sync: asked for by {} of {} (run {})",
@@ -205,7 +222,28 @@ fn remembered(share: &Ready<'_>) -> Advance {
             .map(|(key, resolution)| (key.clone(), resolution.clone()))
             .collect(),
         lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
+        drift: None,
     }
+}
+
+/// What still differs of all that the part looked at, as of the head that this leaves.
+fn differing(
+    claim: &Claim,
+    part: &Part,
+    gathered: &Gathered,
+    (plan, planned, head): (&FabricPlan, Planned, Option<&Oid>),
+) -> DriftUpdate {
+    let found = drift(&gathered.sides, plan, planned);
+    let seen = Seen { at: gathered.memory.now, head: head.cloned() };
+    let compares = |change: &Change| matches!(change, Change::Everything | Change::DryRun);
+    let compared = part.changes.iter().any(compares).then(|| Comparison {
+        seen: seen.clone(),
+        run: claim.run.clone(),
+        dry_run: part.changes.iter().all(|change| *change == Change::DryRun),
+    });
+    let mut objects: BTreeMap<_, _> = gathered.sides.keys.keys().map(|key| (key.clone(), None)).collect();
+    objects.extend(found.objects.into_iter().map(|(key, drift)| (key, Some(drift))));
+    DriftUpdate { compared, seen, objects, files: found.files }
 }
 
 /// The contradictions of this run, and those that are over.

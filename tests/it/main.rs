@@ -6,6 +6,7 @@ mod adoption;
 mod api;
 mod borders;
 mod conflicts;
+mod drift;
 mod fake_github;
 mod flows;
 mod github;
