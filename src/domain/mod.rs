@@ -9,6 +9,7 @@ pub mod document;
 pub mod drift;
 pub mod edit;
 pub mod fate;
+pub mod history;
 pub mod key;
 pub mod kind;
 pub mod lease;

@@ -13,6 +13,7 @@ use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
+use super::history::HistoryBreakView;
 use super::input::{JsonBody, NoParameters, Query, limit};
 use super::pausing::PauseView;
 use super::problem::Problem;
@@ -128,7 +129,7 @@ enum Standing {
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
     }],
-    "guarded": [], "last_run": null,
+    "guarded": [], "broken_history": null, "last_run": null,
 }))]
 pub(super) struct FabricDetailView {
     #[serde(flatten)]
@@ -137,6 +138,8 @@ pub(super) struct FabricDetailView {
     held_objects: Vec<HeldView>,
     /// What `confirm-deletions` would let go.
     guarded: Vec<KeyView>,
+    /// Set while the branch no longer contains what was dealt with: `accept-history` goes on with what it is now.
+    broken_history: Option<HistoryBreakView>,
     last_run: Option<ReportView>,
 }
 
@@ -237,12 +240,14 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
+    let broken = state.ledger.broken_history(&fabric.target).await?;
     let fabric = views(&state, &[fabric], &state.ledger.pauses().await?).await?.into_iter().next();
     let held = status.held.into_iter().map(|(key, reason)| HeldView { key: key.into(), reason: reason.into() });
     Ok(HttpResponse::Ok().json(FabricDetailView {
         fabric: fabric.expect("one was asked for"),
         held_objects: held.take(MOST_HELD).collect(),
         guarded: status.guarded.into_iter().map(KeyView::from).collect(),
+        broken_history: broken.map(HistoryBreakView::from),
         last_run: status.last_run.map(ReportView::from),
     }))
 }

@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `drift`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `drift`, `history`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
@@ -22,6 +22,7 @@ mod events;
 mod exposition;
 mod fabrics;
 mod health;
+mod history;
 mod input;
 mod jobs;
 mod metrics;

@@ -10,8 +10,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, jobs, metrics, pausing, runs,
-    webhooks,
+    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, pausing,
+    runs, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -116,6 +116,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::sync_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(history::accept_history)
         .service(drift::show_drift)
         .service(drift::reconcile_fabric)
         .service(conflicts::list_conflicts)

@@ -27,6 +27,7 @@ mod entry;
 mod error;
 mod events;
 mod health;
+pub mod history;
 mod keys;
 mod memory;
 mod numbers;

@@ -202,6 +202,8 @@ pub struct FabricMemory {
     pub guarded: BTreeSet<Key>,
     /// A person said that this ledger may take over a directory whose marker names another.
     pub adopt: bool,
+    /// A person accepted another history of the branch, and what is deleted there is still to be looked at.
+    pub new_history: bool,
 }
 
 /// What a run wants remembered of one fabric, in one atomic step.
@@ -226,6 +228,8 @@ pub struct Advance {
     pub guarded: Option<BTreeSet<Key>>,
     /// Ends a person's permission to adopt, once the marker is ours.
     pub adopted: bool,
+    /// Nothing that the new history deletes is left to be looked at.
+    pub history_settled: bool,
     /// What was found to differ, when the run compared anything.
     pub drift: Option<DriftUpdate>,
 }

@@ -244,6 +244,8 @@ pub struct DeletionWindow {
     pub objects: u64,
     /// Keys whose deletion a person confirmed.
     pub confirmed: BTreeSet<Key>,
+    /// The branch has another history than before: each deletion that Git asks of NetBox must be confirmed.
+    pub new_history: bool,
 }
 
 /// What will be done for one fabric.

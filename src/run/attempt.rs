@@ -19,6 +19,7 @@ use super::apply::{Applied, write_netbox};
 use super::deliver::{deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
+use super::history::{find_break, stalled};
 use super::shown::show;
 use super::{Runner, report};
 
@@ -70,14 +71,25 @@ struct Ready<'a> {
 async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let target = claim.proof.target();
     let repository = &runner.site(target)?.repository;
-    if let Some(settled) = runner.ledger.head(target).await? {
-        repository.expect_head(&target.branch, &settled);
+    let known = runner.ledger.head(target).await?;
+    if let Some(settled) = &known {
+        repository.expect_head(&target.branch, settled);
     }
     let head = repository.head(&target.branch).await?;
+    let broken = find_break(repository.as_ref(), known.as_ref(), head.as_ref()).await?;
+    if broken != runner.ledger.broken_history(target).await? {
+        runner.ledger.note_history(&claim.proof, broken.as_ref()).await?;
+    }
 
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
     let mut ready: Vec<Ready<'_>> = Vec::new();
     for part in &claim.parts {
+        if let Some(broken) = broken.as_ref().filter(|_| !is_dry_run(part)) {
+            let failure = stalled(broken, target);
+            log_failure(claim, Some(&part.fabric), &failure);
+            outcomes.push((part.fabric.clone(), failure.into_outcome()));
+            continue;
+        }
         match prepare(runner, claim, part, head.as_ref()).await {
             Ok(Prepared::Ready(share)) => ready.push(*share),
             Ok(Prepared::Dry(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
@@ -135,7 +147,7 @@ async fn prepare<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
     let gathered = gather(runner, part, head).await?;
-    if part.changes.iter().all(|change| *change == Change::DryRun) {
+    if is_dry_run(part) {
         let plan = plan_fabric(&gathered.sides, &fabric.policy);
         let drift = differing(claim, part, &gathered, (&plan, Planned::Outstanding, head));
         let advance = Advance { drift: Some(drift), ..Advance::default() };
@@ -211,8 +223,9 @@ fn remembered(share: &Ready<'_>) -> Advance {
         forget,
         held,
         deleted,
-        guarded: Some(guarded),
         adopted: gathered.memory.adopt,
+        history_settled: gathered.memory.new_history && is_full && guarded.is_empty(),
+        guarded: Some(guarded),
         conflicts: conflicts(&share.applied),
         answered: gathered
             .memory
@@ -224,6 +237,10 @@ fn remembered(share: &Ready<'_>) -> Advance {
         lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
         drift: None,
     }
+}
+
+fn is_dry_run(part: &Part) -> bool {
+    part.changes.iter().all(|change| *change == Change::DryRun)
 }
 
 /// What still differs of all that the part looked at, as of the head that this leaves.
@@ -239,7 +256,7 @@ fn differing(
     let compared = part.changes.iter().any(compares).then(|| Comparison {
         seen: seen.clone(),
         run: claim.run.clone(),
-        dry_run: part.changes.iter().all(|change| *change == Change::DryRun),
+        dry_run: is_dry_run(part),
     });
     let mut objects: BTreeMap<_, _> = gathered.sides.keys.keys().map(|key| (key.clone(), None)).collect();
     objects.extend(found.objects.into_iter().map(|(key, drift)| (key, Some(drift))));

@@ -84,6 +84,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
             confirmed: memory.confirmed.clone(),
+            new_history: memory.new_history,
         },
     };
     let none = Crds::default();

@@ -11,6 +11,7 @@ mod fake_github;
 mod flows;
 mod github;
 mod github_setup;
+mod history;
 mod ledger;
 mod lint;
 mod more_kinds;
