@@ -22,5 +22,6 @@ pub mod policy;
 pub mod proposal;
 pub mod report;
 pub mod role;
+pub mod rollback;
 pub mod row;
 pub mod secret;

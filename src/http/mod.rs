@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `drift`, `history`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //!
@@ -33,6 +33,7 @@ mod problem;
 mod rates;
 mod repeating;
 mod report;
+mod rollback;
 mod route;
 mod routing;
 mod runs;

@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, pausing,
-    runs, webhooks,
+    rollback, runs, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -117,6 +117,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
         .service(history::accept_history)
+        .service(rollback::roll_back_fabric)
         .service(drift::show_drift)
         .service(drift::reconcile_fabric)
         .service(conflicts::list_conflicts)

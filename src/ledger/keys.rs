@@ -7,7 +7,7 @@
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
 //! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` when it is one | all but advance | with the retention |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `alone` with the slot of what is claimed by itself | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
@@ -17,7 +17,7 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON) | accept, claim, settle, advance | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON) | accept, claim, settle, advance | never |
 //! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |

@@ -13,6 +13,7 @@ use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, NetBoxName, Oid, RepoName, RunId, Target};
 use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
+use crate::domain::rollback::Rollback;
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
@@ -145,6 +146,20 @@ pub struct Part {
     pub attempt: u32,
 }
 
+impl Part {
+    /// The earlier state that the part wants back; such a change is claimed by itself.
+    pub fn rollback(&self) -> Option<&Rollback> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Rollback(rollback) => Some(rollback.as_ref()),
+            Change::Object { .. }
+            | Change::GitMoved
+            | Change::Resolution { .. }
+            | Change::Everything
+            | Change::DryRun => None,
+        })
+    }
+}
+
 /// What became of one part.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartOutcome {
@@ -156,6 +171,8 @@ pub enum PartOutcome {
     WaitUntil { after: Duration, error: JobError },
     /// Waits for a new input or a person; looked at again now and then.
     Stalled { error: JobError },
+    /// Ends its jobs as failed: what was asked for cannot be done, now or later.
+    Refused { error: JobError },
     /// Given back untouched: graceful shutdown, or a lost compare-and-swap too many. Not an attempt.
     Returned,
 }
@@ -457,6 +474,8 @@ pub enum RunOutcome {
     Wait,
     /// A person, or a new input, must change something first.
     Stalled,
+    /// What was asked for cannot be done.
+    Refused,
     /// Given back untouched.
     Returned,
     /// Failed for the last time.
@@ -475,6 +494,7 @@ impl RunOutcome {
             Self::Transient => "transient",
             Self::Wait => "wait",
             Self::Stalled => "stalled",
+            Self::Refused => "refused",
             Self::Returned => "returned",
             Self::Dead => "dead",
             Self::Lost => "lost",

@@ -27,6 +27,7 @@ mod recognise;
 mod record;
 pub mod render;
 pub mod rewrite;
+pub mod rollback;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -50,6 +51,7 @@ use crate::domain::path::RepoPath;
 use crate::domain::pointer::Pointer;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
+use crate::domain::rollback::Rollback;
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
 use self::directory::{DirectoryStatus, DirectoryWork};
@@ -282,6 +284,8 @@ pub struct FabricPlan {
     pub settled_edits: BTreeSet<Key>,
     /// Resolutions that are applied, or that do not fit (any more).
     pub answered: BTreeSet<Key>,
+    /// The earlier state that the edits bring back.
+    pub rolled_back: Option<Rollback>,
 }
 
 /// Where a content that is overwritten can still be found.

@@ -148,10 +148,16 @@ async fn prepare<'a>(
     let fabric = runner.fabric(&part.fabric)?;
     let gathered = gather(runner, part, head).await?;
     if is_dry_run(part) {
-        let plan = plan_fabric(&gathered.sides, &fabric.policy);
-        let drift = differing(claim, part, &gathered, (&plan, Planned::Outstanding, head));
-        let advance = Advance { drift: Some(drift), ..Advance::default() };
-        runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+        let mut plan = plan_fabric(&gathered.sides, &fabric.policy);
+        match &gathered.rewound {
+            // What differs from an earlier state is no drift.
+            Some((rewound, rollback)) => rewound.join(&mut plan, rollback, &BTreeMap::new()),
+            None => {
+                let drift = differing(claim, part, &gathered, (&plan, Planned::Outstanding, head));
+                let advance = Advance { drift: Some(drift), ..Advance::default() };
+                runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+            }
+        }
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Dry(PartOutcome::Done { report: Box::new(report), held: false }));
     }
@@ -161,7 +167,10 @@ async fn prepare<'a>(
         fabric.target,
         claim.run
     );
-    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).await?;
+    let mut applied = write_netbox(runner, &claim.proof, gathered, asked_by).await?;
+    if let Some((rewound, rollback)) = &applied.gathered.rewound {
+        rewound.join(&mut applied.plan, rollback, &applied.written);
+    }
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 
@@ -240,7 +249,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
 }
 
 fn is_dry_run(part: &Part) -> bool {
-    part.changes.iter().all(|change| *change == Change::DryRun)
+    part.changes.iter().all(Change::is_dry_run)
 }
 
 /// What still differs of all that the part looked at, as of the head that this leaves.

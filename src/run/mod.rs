@@ -10,6 +10,7 @@ mod git_side;
 mod history;
 mod netbox_side;
 mod report;
+mod rollback;
 mod shown;
 mod validation;
 

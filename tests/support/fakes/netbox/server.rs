@@ -29,6 +29,10 @@ pub enum Fault {
     Html,
     /// A listing that ends in the middle although it says otherwise.
     HalfPage,
+    /// A listing as a user sees it who may view none of the rows.
+    EmptyPage,
+    /// A listing whose filters are overlooked, as NetBox does with those that it does not know.
+    Unfiltered,
     /// A user does something first; the request is then answered as usual.
     Meanwhile(Box<dyn FnOnce(&mut User<'_>) + Send>),
 }
@@ -43,6 +47,8 @@ impl std::fmt::Debug for Fault {
             Self::ApplyThenStatus(status) => write!(f, "ApplyThenStatus({status})"),
             Self::Html => f.write_str("Html"),
             Self::HalfPage => f.write_str("HalfPage"),
+            Self::EmptyPage => f.write_str("EmptyPage"),
+            Self::Unfiltered => f.write_str("Unfiltered"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
     }
@@ -190,6 +196,15 @@ async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
         }
         Some(Fault::HalfPage) => out(half(answer(&world, asked)), &id),
+        Some(Fault::EmptyPage) => {
+            let page = serde_json::json!({"count": 0, "next": null, "previous": null, "results": []});
+            out(Reply { json: Some(page), ..answer(&world, asked) }, &id)
+        }
+        Some(Fault::Unfiltered) => {
+            let paging = |name: &str| matches!(name, "limit" | "offset" | "ordering");
+            let query = asked.query.iter().filter(|(name, _)| paging(name)).cloned().collect();
+            out(answer(&world, Asked { query, ..asked }), &id)
+        }
     }
 }
 
