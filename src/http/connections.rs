@@ -33,7 +33,7 @@ pub(super) struct ServersQuery {
     "repositories": [{
         "name": "fabrics", "url": "https://git.example.com/acme/fabrics.git", "webhook": true,
         "health": {"state": "ok", "since": "2026-11-20T09:00:00.000Z", "checked": "2026-11-21T04:49:07.120Z",
-            "last_ok": "2026-11-21T04:49:07.120Z", "error": null},
+            "last_ok": "2026-11-21T04:49:07.120Z", "token_expires": "2027-01-31T12:34:56.000Z", "error": null},
         "fabrics": ["far-fabric", "lab-fabric"], "all_fabrics": 2,
     }],
     "next": null,
@@ -50,7 +50,7 @@ pub(super) struct RepositoriesView {
     "netboxes": [{
         "name": "lab", "url": "https://netbox.example.com/", "webhook": true,
         "health": {"state": "failing", "since": "2026-11-21T04:40:00.000Z", "checked": "2026-11-21T04:49:07.120Z",
-            "last_ok": "2026-11-21T04:39:00.000Z",
+            "last_ok": "2026-11-21T04:39:00.000Z", "token_expires": null,
             "error": {"code": "netbox_unavailable", "message": "NetBox lab could not be reached: connection refused",
                 "remedy": "nothing if it passes; else check NetBox and the network"}},
         "fabrics": ["lab-fabric"], "all_fabrics": 1,
@@ -71,7 +71,7 @@ pub(super) struct ServerView {
     url: String,
     /// Whether its webhooks are taken; without them changes are found by polling and comparing.
     webhook: bool,
-    health: HealthView,
+    health: ServerHealthView,
     /// The first hundred fabrics that need it, by name.
     fabrics: Vec<String>,
     all_fabrics: usize,
@@ -79,7 +79,7 @@ pub(super) struct ServerView {
 
 /// How a server answered when a run or a periodic check last asked it.
 #[derive(Debug, Serialize, ToSchema)]
-struct HealthView {
+struct ServerHealthView {
     state: HealthWord,
     /// Since when it is so: RFC 3339, UTC.
     since: Option<String>,
@@ -87,6 +87,8 @@ struct HealthView {
     checked: Option<String>,
     /// When it was last well: RFC 3339, UTC.
     last_ok: Option<String>,
+    /// When our token for it ends, where the server says so (GitHub): RFC 3339, UTC.
+    token_expires: Option<String>,
     error: Option<ErrorView>,
 }
 
@@ -199,7 +201,7 @@ async fn page(
             name: known.name.to_owned(),
             url: known.url.to_owned(),
             webhook: known.webhook,
-            health: HealthView::of(health.get(&known.server)),
+            health: ServerHealthView::of(health.get(&known.server)),
             all_fabrics: fabrics.clone().count(),
             fabrics: fabrics.take(MOST_FABRICS).map(|fabric| fabric.name.to_string()).collect(),
         }
@@ -207,16 +209,24 @@ async fn page(
     Ok((known.iter().map(view).collect(), next))
 }
 
-impl HealthView {
+impl ServerHealthView {
     fn of(health: Option<&Health>) -> Self {
         let Some(health) = health.cloned() else {
-            return Self { state: HealthWord::Unknown, since: None, checked: None, last_ok: None, error: None };
+            return Self {
+                state: HealthWord::Unknown,
+                since: None,
+                checked: None,
+                last_ok: None,
+                token_expires: None,
+                error: None,
+            };
         };
         Self {
             state: if health.ok { HealthWord::Ok } else { HealthWord::Failing },
             since: Some(rfc3339(health.since)),
             checked: Some(rfc3339(health.checked)),
             last_ok: health.last_ok.map(rfc3339),
+            token_expires: health.token_expires.map(rfc3339),
             error: health.error.map(ErrorView::from),
         }
     }

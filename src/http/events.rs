@@ -47,7 +47,33 @@ pub(super) struct EventsQuery {
     fabric: Option<String>,
 }
 
-/// The `data` of an event.
+/// One event of the stream.
+#[derive(ToSchema)]
+#[schema(as = ServerSentEvent)]
+#[expect(dead_code, reason = "it describes the stream's text, which is written as it comes")]
+pub(super) struct Sent {
+    /// What `Last-Event-ID` takes up again.
+    id: Option<String>,
+    event: Option<SentWord>,
+    /// After how many milliseconds to connect again.
+    retry: Option<u64>,
+    /// JSON: an `EventView`, or `{}` with `reset`.
+    data: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "as above")]
+enum SentWord {
+    Job,
+    Run,
+    Fabric,
+    Service,
+    Server,
+    Reset,
+}
+
+/// The `data` of an event, as JSON.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum EventView {
@@ -75,7 +101,7 @@ pub(super) enum EventView {
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was seen", example = "1795236530238-0"),
     ),
     responses(
-        (status = 200, description = "Events without an end", body = EventView, content_type = "text/event-stream",
+        (status = 200, description = "Events without an end", body = Sent, content_type = "text/event-stream",
             example = json!("id: 1795236530238-0\nevent: job\ndata: {\"job_id\":\"01KAJ3V0M1W9T6N4ZC5X8R7QHD\",\"state\":\"succeeded\",\"finished\":true,\"fabrics\":[\"lab-fabric\"],\"at\":\"2026-11-21T04:48:50.238Z\"}\n\n")),
         (status = 400, description = "A parameter or the Last-Event-ID is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 
-use crate::ledger::types::{FabricStanding, LedgerNumbers, Pauses, Server};
+use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
 
@@ -117,8 +117,8 @@ struct Known {
     numbers: LedgerNumbers,
     pauses: Pauses,
     standings: Vec<FabricStanding>,
-    /// Whether each server that was ever asked is well.
-    servers: Vec<(&'static str, String, bool)>,
+    /// Every server that was ever asked: its side, its name, how it answered.
+    servers: Vec<(&'static str, String, Health)>,
 }
 
 async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
@@ -128,9 +128,9 @@ async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
     targets.dedup();
     let asked: Vec<_> = fabrics.iter().map(|fabric| (&fabric.name, &fabric.target)).collect();
     let health = state.ledger.health().await?;
-    let server = |(server, health): (Server, ledger::types::Health)| match server {
-        Server::Repository(name) => ("repository", name.to_string(), health.ok),
-        Server::NetBox(name) => ("netbox", name.to_string(), health.ok),
+    let server = |(server, health): (Server, Health)| match server {
+        Server::Repository(name) => ("repository", name.to_string(), health),
+        Server::NetBox(name) => ("netbox", name.to_string(), health),
     };
     Ok(Known {
         numbers: state.ledger.numbers(&targets).await?,
@@ -170,8 +170,15 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
     }
     let mut servers =
         page.gauge("fgd_server_up", "Whether a repository's server or a NetBox answered when last asked.");
-    for (side, name, ok) in known.iter().flat_map(|known| &known.servers) {
-        servers.sample(&[("side", side), ("name", name)], f64::from(u8::from(*ok)));
+    for (side, name, health) in known.iter().flat_map(|known| &known.servers) {
+        servers.sample(&[("side", side), ("name", name)], f64::from(u8::from(health.ok)));
+    }
+    let help = "When our token for a server ends, in seconds since 1970, where the server says so.";
+    let mut ends = page.gauge("fgd_server_token_expiry_timestamp_seconds", help);
+    for (side, name, health) in known.iter().flat_map(|known| &known.servers) {
+        if let Some(at) = health.token_expires {
+            ends.sample(&[("side", side), ("name", name)], (at.0 / 1_000) as f64);
+        }
     }
     write_fabrics(page, state, known);
 }

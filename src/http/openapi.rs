@@ -33,7 +33,8 @@ use super::{
         (name = "events", description = "What changes, as it changes"),
         (name = "deliveries", description = "What came in, and what it led to"),
         (name = "health", description = "For whoever restarts the process or sends it traffic"),
-    )
+    ),
+    components(schemas(events::EventView))
 )]
 struct Description;
 

@@ -10,10 +10,16 @@ use super::types::{Health, JobError, Millis, Server};
 use super::{Error, Ledger, json, parse};
 
 impl Ledger {
-    /// Notes that a server answered, or why it did not.
-    pub async fn record_health(&self, server: &Server, failed: Option<&JobError>) -> Result<(), Error> {
+    /// Notes that a server answered, or why it did not, and when our token for it ends, if it says so.
+    pub async fn record_health(
+        &self,
+        server: &Server,
+        failed: Option<&JobError>,
+        token_expires: Option<Millis>,
+    ) -> Result<(), Error> {
         let mut call = self.call(&self.0.scripts.health);
         call.arg(name(server)).arg(failed.map(json).unwrap_or_default());
+        call.arg(token_expires.map(|at| at.0.to_string()).unwrap_or_default());
         call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("note a server's health"))
     }
 
@@ -52,6 +58,7 @@ struct Raw {
     checked: f64,
     last_ok: Option<f64>,
     error: Option<String>,
+    token_expires: Option<f64>,
 }
 
 fn read(text: &str) -> Result<Health, Error> {
@@ -63,5 +70,6 @@ fn read(text: &str) -> Result<Health, Error> {
         checked: time(raw.checked),
         last_ok: raw.last_ok.map(time),
         error: raw.error.map(|text| parse("health", &text)).transpose()?,
+        token_expires: raw.token_expires.map(time),
     })
 }

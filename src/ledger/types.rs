@@ -583,6 +583,8 @@ pub struct Health {
     pub checked: Millis,
     pub last_ok: Option<Millis>,
     pub error: Option<JobError>,
+    /// When our token for it ends, where the server says so.
+    pub token_expires: Option<Millis>,
 }
 
 /// Something that changed, told by the script that changed it.

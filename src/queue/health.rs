@@ -52,7 +52,11 @@ pub(super) async fn check_netbox(runner: &Runner, name: &NetBoxName) {
 }
 
 async fn note(runner: &Runner, server: &Server, failed: Option<&JobError>) {
-    if let Err(error) = runner.ledger.record_health(server, failed).await {
+    let token_expires = match server {
+        Server::Repository(name) => runner.token_expires(name),
+        Server::NetBox(_) => None,
+    };
+    if let Err(error) = runner.ledger.record_health(server, failed, token_expires).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a server's health could not be noted");
     }
 }

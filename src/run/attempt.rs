@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
+use crate::domain::history::HistoryBreak;
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
 use crate::domain::report::{Item, Outcome};
@@ -16,7 +17,7 @@ use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 
 use super::apply::{Applied, write_netbox};
-use super::deliver::{deliver, only_agreed};
+use super::deliver::{Delivered, deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
 use super::history::{find_break, stalled};
@@ -70,17 +71,7 @@ struct Ready<'a> {
 
 async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let target = claim.proof.target();
-    let repository = &runner.site(target)?.repository;
-    let known = runner.ledger.head(target).await?;
-    if let Some(settled) = &known {
-        repository.expect_head(&target.branch, settled);
-    }
-    let head = repository.head(&target.branch).await?;
-    let broken = find_break(repository.as_ref(), known.as_ref(), head.as_ref()).await?;
-    if broken != runner.ledger.broken_history(target).await? {
-        runner.ledger.note_history(&claim.proof, broken.as_ref()).await?;
-    }
-
+    let (head, broken) = look(runner, claim).await?;
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
     let mut ready: Vec<Ready<'_>> = Vec::new();
     for part in &claim.parts {
@@ -90,7 +81,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             outcomes.push((part.fabric.clone(), failure.into_outcome()));
             continue;
         }
-        match prepare(runner, claim, part, head.as_ref()).await {
+        match prepare(runner, claim, part, (head.as_ref(), broken.as_ref())).await {
             Ok(Prepared::Ready(share)) => ready.push(*share),
             Ok(Prepared::Dry(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
             Err(moved @ Failure::Conflict(_)) => return Err(moved),
@@ -102,35 +93,66 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         }
     }
 
+    // Where nothing is ready, nothing is known of what a proposal should say.
     let (edits, message) = together(runner, claim, &ready);
-    let delivered = deliver(runner, claim, head.as_ref(), (&edits, &message)).await?;
+    let delivered = match ready.is_empty() {
+        true => Delivered::Nothing,
+        false => deliver(runner, claim, head.as_ref(), (&edits, &message)).await?,
+    };
     for share in &ready {
-        let plan = &share.applied.plan;
-        let review = delivered.review().filter(|_| !plan.edits.is_empty());
-        let advance = match review {
-            Some(review) => only_agreed(remembered(share), plan, review),
-            None => remembered(share),
-        };
-        let planned = if review.is_some() { Planned::Outstanding } else { Planned::Done };
-        let landed = delivered.commit().or(head.as_ref());
-        let mut drift = differing(claim, share.part, &share.applied.gathered, (plan, planned, landed));
-        for (key, differs) in &mut drift.objects {
-            // What a pull request holds is held for that.
-            if let Some(differs) = differs.as_mut().filter(|differs| differs.reason.is_none()) {
-                differs.reason = advance.held.get(key).cloned().flatten();
-            }
-        }
-        let advance = Advance { drift: Some(drift), ..advance };
-        runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
-        let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
-        let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
-        outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
+        let outcome = conclude(runner, claim, share, (head.as_ref(), &delivered)).await?;
+        outcomes.push((share.part.fabric.clone(), outcome));
     }
     // A head that was only looked at is not dealt with: polling must find it again.
     let dealt_with = delivered.commit().or(head.as_ref()).filter(|_| !ready.is_empty());
     let settlement = Settlement { head: dealt_with.cloned(), parts: outcomes };
     show(runner, claim, head.as_ref(), &settlement).await;
     Ok(settlement)
+}
+
+/// The branch's head, and the break in its history that a person has to look at.
+async fn look(runner: &Runner, claim: &Claim) -> Result<(Option<Oid>, Option<HistoryBreak>), Failure> {
+    let target = claim.proof.target();
+    let repository = &runner.site(target)?.repository;
+    let known = runner.ledger.head(target).await?;
+    if let Some(settled) = &known {
+        repository.expect_head(&target.branch, settled);
+    }
+    let head = repository.head(&target.branch).await?;
+    let broken = find_break(repository.as_ref(), known.as_ref(), head.as_ref()).await?;
+    if broken != runner.ledger.broken_history(target).await? {
+        runner.ledger.note_history(&claim.proof, broken.as_ref()).await?;
+    }
+    Ok((head, broken))
+}
+
+/// Remembers a fabric's share once its edits are where they go, and tells what became of it.
+async fn conclude(
+    runner: &Runner,
+    claim: &Claim,
+    share: &Ready<'_>,
+    (head, delivered): (Option<&Oid>, &Delivered),
+) -> Result<PartOutcome, Failure> {
+    let Ready { part, applied } = share;
+    let review = delivered.review().filter(|_| !applied.plan.edits.is_empty());
+    let advance = match review {
+        Some(review) => only_agreed(remembered(share), &applied.plan, review),
+        None => remembered(share),
+    };
+    let planned = if review.is_some() { Planned::Outstanding } else { Planned::Done };
+    let landed = delivered.commit().or(head);
+    let mut drift = differing(claim, part, &applied.gathered, (&applied.plan, planned, landed));
+    for (key, differs) in &mut drift.objects {
+        // What a pull request holds is held for that.
+        if let Some(differs) = differs.as_mut().filter(|differs| differs.reason.is_none()) {
+            differs.reason = advance.held.get(key).cloned().flatten();
+        }
+    }
+    let advance = Advance { drift: Some(drift), ..advance };
+    runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+    let report = report::of(claim, &part.fabric, head, delivered, applied);
+    let held = review.is_some() || report::needs_a_person(&report, part, &applied.gathered.memory);
+    Ok(PartOutcome::Done { report: Box::new(report), held })
 }
 
 enum Prepared<'a> {
@@ -143,11 +165,13 @@ async fn prepare<'a>(
     runner: &Runner,
     claim: &Claim,
     part: &'a Part,
-    head: Option<&Oid>,
+    (head, broken): (Option<&Oid>, Option<&HistoryBreak>),
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let gathered = gather(runner, part, head).await?;
+    let mut gathered = gather(runner, part, head).await?;
     if is_dry_run(part) {
+        // Deletions will be guarded should somebody accept the history.
+        gathered.sides.deletions.new_history |= broken.is_some();
         let mut plan = plan_fabric(&gathered.sides, &fabric.policy);
         match &gathered.rewound {
             // What differs from an earlier state is no drift.

@@ -16,6 +16,7 @@ mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use url::Url;
 
@@ -24,7 +25,7 @@ use crate::domain::kind::Catalogue;
 use crate::domain::names::{FabricName, NetBoxName, Oid, RepoName, Target};
 use crate::domain::policy::{Delivery, Fabric};
 use crate::ledger::Ledger;
-use crate::ledger::types::{Accept, Claim, Origin, Settlement};
+use crate::ledger::types::{Accept, Claim, Millis, Origin, Settlement};
 use crate::netbox;
 use crate::plan::message::People;
 use crate::repo::Repository;
@@ -96,6 +97,13 @@ impl Runner {
     /// Whether a NetBox is there and takes our token.
     pub async fn check_netbox(&self, name: &NetBoxName) -> Result<(), Failure> {
         Ok(self.netbox(name)?.status().await.map(drop)?)
+    }
+
+    /// When our token for a repository ends, if its server says so.
+    pub fn token_expires(&self, name: &RepoName) -> Option<Millis> {
+        let at = self.repositories.get(name)?.repository.expires()?;
+        let since = at.duration_since(UNIX_EPOCH).ok()?;
+        Some(Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Asks a repository's server for deliveries that never arrived; returns how many come again.

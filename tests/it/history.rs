@@ -160,6 +160,10 @@ async fn what_a_replaced_repository_lacks_is_deleted_in_netbox_only_when_confirm
     app.sync().await;
     assert_eq!(sync_now(&app).await, JobState::Stalled);
     assert_eq!(stalled(&app).await.as_deref(), Some("repository_replaced"));
+    app.post("/api/v1/fabrics/lab/sync", json!({"dry_run": true})).await;
+    let tried = app.sync().await.remove(0);
+    let counts = app.report_of(&tried).await.counts;
+    assert_eq!((counts.netbox_deleted, counts.held), (0, 1), "the plan is that of the history once accepted");
 
     app.post(ACCEPT, json!({})).await;
     app.sync().await;

@@ -65,7 +65,7 @@ struct Made {
 }
 
 impl Maker<'_> {
-    /// The tree with the changes on top of `base`: as many requests as there are hundreds of changes.
+    /// The tree with the changes on top of `base`: one request for every [`MAX_ENTRIES`] changes.
     ///
     /// <https://docs.github.com/en/rest/git/trees#create-a-tree>
     pub async fn tree(&self, base: Option<&Oid>, files: &Files, changes: &Changes<'_>) -> Result<Oid, NotMade> {

@@ -3,7 +3,7 @@ use crate::support::app::TestApp;
 use crate::support::fakes::netbox;
 use crate::support::git_server;
 use fgd_sync::domain::names::{NetBoxName, RepoName};
-use fgd_sync::ledger::types::Server;
+use fgd_sync::ledger::types::{Millis, Server};
 
 fn broken(code: &str) -> JobError {
     JobError { code: code.to_owned(), message: "it is down".to_owned(), remedy: "Look.".to_owned() }
@@ -13,9 +13,9 @@ fn broken(code: &str) -> JobError {
 async fn servers_are_listed_with_their_health_and_who_needs_them() {
     let service = service().await;
     let lab = Server::NetBox(NetBoxName::new("lab"));
-    service.test.ledger.record_health(&lab, None).await.unwrap();
+    service.test.ledger.record_health(&lab, None, None).await.unwrap();
     service.test.clock.advance(Duration::from_secs(60));
-    service.test.ledger.record_health(&lab, Some(&broken("netbox_unavailable"))).await.unwrap();
+    service.test.ledger.record_health(&lab, Some(&broken("netbox_unavailable")), None).await.unwrap();
 
     let netboxes = service.read("/api/v1/netboxes").await.body["netboxes"].clone();
 
@@ -34,9 +34,9 @@ async fn servers_are_listed_with_their_health_and_who_needs_them() {
 async fn a_server_is_well_since_its_first_good_answer() {
     let service = service().await;
     let fabrics = Server::Repository(RepoName::new("fabrics"));
-    service.test.ledger.record_health(&fabrics, None).await.unwrap();
+    service.test.ledger.record_health(&fabrics, None, None).await.unwrap();
     service.test.clock.advance(Duration::from_secs(60));
-    service.test.ledger.record_health(&fabrics, None).await.unwrap();
+    service.test.ledger.record_health(&fabrics, None, None).await.unwrap();
 
     let page = service.read("/api/v1/repositories?limit=1&cursor=archive").await.body;
 
@@ -49,6 +49,24 @@ async fn a_server_is_well_since_its_first_good_answer() {
     let health = &repository["health"];
     assert!(health["state"] == "ok" && health["since"].as_str() < health["checked"].as_str(), "{health}");
     assert_eq!(service.read("/api/v1/repositories?limit=1").await.body["next"], "archive");
+}
+
+#[tokio::test]
+async fn the_end_of_a_token_is_shown_as_long_as_the_server_tells_it() {
+    let service = service().await;
+    let fabrics = Server::Repository(RepoName::new("fabrics"));
+    let series = r#"fgd_server_token_expiry_timestamp_seconds{side="repository",name="fabrics"}"#;
+    let end = Millis(1_801_398_896_000);
+
+    service.test.ledger.record_health(&fabrics, None, Some(end)).await.unwrap();
+    let page = service.read("/api/v1/repositories?limit=1&cursor=archive").await.body;
+    let told = metrics::Page::of(&service).await.value(series);
+    service.test.ledger.record_health(&fabrics, None, None).await.unwrap();
+    let later = service.read("/api/v1/repositories?limit=1&cursor=archive").await.body;
+
+    assert_eq!(page["repositories"][0]["health"]["token_expires"], "2027-01-31T12:34:56.000Z");
+    assert_eq!(told, 1_801_398_896.0);
+    assert_eq!(later["repositories"][0]["health"]["token_expires"], Value::Null);
 }
 
 /// State and error code of both sides' servers.

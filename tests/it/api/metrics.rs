@@ -49,7 +49,7 @@ impl Page {
     }
 
     #[track_caller]
-    fn value(&self, series: &str) -> f64 {
+    pub fn value(&self, series: &str) -> f64 {
         *self.samples.get(series).unwrap_or_else(|| panic!("there is no {series} in {:#?}", self.samples))
     }
 }
