@@ -1,5 +1,6 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
+pub mod doctor;
 mod pace;
 mod repositories;
 
@@ -10,13 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{self, ObjectModel, Settings, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
-use crate::http::{self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Token, Tokens};
+use crate::http::{
+    self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Surface, TlsFiles, Token, Tokens,
+};
 use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::lint;
@@ -28,6 +31,7 @@ use crate::queue::schedules::{self, Schedules};
 use crate::queue::{self, WorkerOptions};
 use crate::repo;
 use crate::run::Runner;
+use crate::telemetry::{self, Exporting, TraceLayer};
 use crate::validate::Crds;
 use crate::webhook;
 
@@ -37,8 +41,19 @@ const GRACE: Duration = Duration::from_secs(25);
 /// When a stalled fabric is looked at again although nothing new came: what a person mends elsewhere tells us nothing.
 const STALLED_AGAIN: Duration = Duration::from_secs(600);
 
+/// What one process does of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    Everything,
+    /// Webhooks in, status API out.
+    Receive,
+    /// Batches and schedules; of HTTP only health and metrics.
+    Work,
+}
+
 /// A service that is ready to run: its port is bound, its ledger is open.
 pub struct App {
+    duty: Duty,
     settings: Settings,
     ledger: Ledger,
     runner: Arc<Runner>,
@@ -51,8 +66,10 @@ pub struct App {
 /// Why the service could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the address {address} (setting `listen`) cannot be listened on")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the address {address} (setting `{setting}`) cannot be listened on")]
+    Listen { address: SocketAddr, setting: &'static str, source: std::io::Error },
+    #[error("TLS (setting `tls`) cannot be used")]
+    Tls(#[from] http::TlsError),
     #[error("the ledger cannot be opened")]
     Ledger(#[from] ledger::Error),
     #[error("the repository `{name}` cannot be used")]
@@ -87,10 +104,18 @@ pub enum RunError {
 }
 
 impl App {
-    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    /// The whole service: see `build_for`.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let listener = TcpListener::bind(settings.listen)
-            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+        Self::build_for(Duty::Everything, settings, clock).await
+    }
+
+    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    pub async fn build_for(duty: Duty, settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let (address, setting, surface) = match duty {
+            Duty::Everything | Duty::Receive => (settings.listen, "listen", Surface::Whole),
+            Duty::Work => (settings.worker_listen, "worker_listen", Surface::Health),
+        };
+        let listener = TcpListener::bind(address).map_err(|source| StartError::Listen { address, setting, source })?;
         let ledger = Ledger::open(ledger_options(&settings)?, clock).await?;
         for risk in ledger.durability().await? {
             tracing::warn!(risk = %risk, "accepted work may be lost");
@@ -110,8 +135,16 @@ impl App {
         let state = HttpState::new(ledger.clone(), routing(&settings)?, tokens(&settings)?, wake.clone())
             .with_public_url(settings.public_url.clone())
             .with_rate_limits(rates, settings.trusted_proxies.clone())
-            .with_work_metrics(metrics.clone());
-        Ok(Self { settings, ledger, runner, state, wake, metrics, listener })
+            .with_work_metrics(metrics.clone())
+            .with_surface(surface);
+        let state = match &settings.tls {
+            Some(tls) => {
+                let files = TlsFiles { certificate: tls.certificate_file.clone(), key: tls.key_file.clone() };
+                state.with_tls(files)?
+            }
+            None => state,
+        };
+        Ok(Self { duty, settings, ledger, runner, state, wake, metrics, listener })
     }
 
     /// Where it listens; tells the port when the settings left the choice to the system.
@@ -129,9 +162,9 @@ impl App {
         &self.runner
     }
 
-    /// Receives, works and keeps the schedules until `shutdown`; then finishes or returns what it holds.
+    /// Does its duty (receives; works and keeps the schedules) until `shutdown`; then finishes or returns what it holds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, ledger, runner, state, wake, metrics, listener } = self;
+        let Self { duty, settings, ledger, runner, state, wake, metrics, listener } = self;
         let (stop, stopping) = watch::channel(false);
         let stopped = || {
             let mut stopping = stopping.clone();
@@ -149,13 +182,20 @@ impl App {
         };
         let periods =
             Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
-        tracing::info!(address = %address, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
+        tracing::info!(address = %address, ?duty, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
         let asked = async {
             shutdown.await;
             stop.send_replace(true);
         };
+        let works = duty != Duty::Receive;
         let keeping = schedules::keep(runner.clone(), periods, wake.clone(), stopped());
+        let keeping = async {
+            if works {
+                keeping.await
+            }
+        };
         let working = queue::work(ledger.clone(), runner, options, wake, stopped());
+        let working = async { if works { working.await } else { Ok(()) } };
         let serving = http::serve(listener, state, stopped());
         let all = async { tokio::join!(keeping, working, serving) };
         tokio::pin!(asked, all);
@@ -295,7 +335,7 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
             catalogue: settings.kinds.clone(),
             ca_file: netbox.ca_file.clone(),
             proxy: netbox.proxy.clone(),
-            timeouts: netbox::Timeouts { connect, write, ..netbox::Timeouts::default() },
+            timeouts: netbox::Timeouts { connect, write, appear: write, ..netbox::Timeouts::default() },
         };
         let client =
             netbox::Client::new(options).map_err(|source| StartError::NetBox { name: name.clone(), source })?;
@@ -324,6 +364,15 @@ pub fn crds(settings: &Settings) -> Result<BTreeMap<FabricName, Arc<Crds>>, Star
         all.insert(fabric.clone(), crds);
     }
     Ok(all)
+}
+
+/// Begins to send traces; `None` where the settings name no collector. Must be called within the runtime.
+pub fn traces(settings: &Settings) -> Result<Option<(TraceLayer, Exporting)>, reqwest::Error> {
+    let config::Telemetry { endpoint, headers, resource, propagate } = &settings.telemetry;
+    let Some(endpoint) = endpoint.clone() else { return Ok(None) };
+    let headers = headers.iter().filter_map(|(name, value)| telemetry::header(name, value.expose_secret())).collect();
+    let options = telemetry::Options { endpoint, headers, resource: resource.clone(), propagate: *propagate };
+    telemetry::start(options).map(Some)
 }
 
 fn people(settings: &Settings) -> People {

@@ -28,6 +28,7 @@
 //! | [`run`] | gather, validate, apply and settle around the plan | `plan`, `validate`, `repo`, `netbox`, `ledger`, `domain` |
 //! | [`queue`] | workers and schedules | `run`, `ledger`, `domain` |
 //! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
+//! | [`telemetry`] | traces: spans, their way to a collector | `domain` |
 //! | [`app`] | the composition root | all |
 
 pub mod app;
@@ -41,5 +42,6 @@ pub mod plan;
 pub mod queue;
 pub mod repo;
 pub mod run;
+pub mod telemetry;
 pub mod validate;
 pub mod webhook;

@@ -1,7 +1,6 @@
 //! `fgd-sync lint`: local files, without a server or settings.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
@@ -9,7 +8,8 @@ use fgd_sync::domain::policy::Validation;
 use fgd_sync::lint::{Rules, files, lint, output};
 use fgd_sync::validate::{Crds, Severity};
 
-use crate::{USAGE, fail};
+use super::exit::{Exit, fail};
+use super::output::print;
 
 /// Check Kubernetes documents as the service and a cluster would; needs no server and no settings.
 #[derive(Args)]
@@ -78,7 +78,7 @@ As a hook of pre-commit (.pre-commit-config.yaml):
       files: \\.ya?ml$";
 
 /// Runs it.
-pub fn run(args: &LintArgs) -> ExitCode {
+pub fn run(args: &LintArgs) -> Exit {
     let crds = match &args.crds {
         None => Ok(Crds::default()),
         Some(path) => files::read_crds(path),
@@ -87,7 +87,7 @@ pub fn run(args: &LintArgs) -> ExitCode {
         Ok(read) => read,
         Err(error) => {
             fail(&error);
-            return ExitCode::from(USAGE);
+            return Exit::Usage;
         }
     };
     for what in crds.unchecked() {
@@ -104,7 +104,7 @@ pub fn run(args: &LintArgs) -> ExitCode {
         Output::Json => output::json(&report),
         Output::Github => output::github(&report),
     };
-    print!("{text}");
+    print(&text);
     let bad = report.count(Severity::Error) + if args.deny_warnings { report.count(Severity::Warning) } else { 0 };
-    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if bad == 0 { Exit::Done } else { Exit::Failed }
 }

@@ -1,3 +1,21 @@
-//! Subcommands that need no service.
+//! The commands, one file each, and what they share.
+//!
+//! Some work on the settings (`serve`, `check`, `doctor`, `setup`), some on a running service over its API (`sync`,
+//! `jobs`, `conflicts`), some on nothing but files (`lint`, `openapi`, `completions`).
 
+pub mod check;
+mod client;
+pub mod completions;
+pub mod conflicts;
+pub mod doctor;
+pub mod exit;
+pub mod jobs;
 pub mod lint;
+pub mod openapi;
+mod output;
+pub mod serve;
+pub mod settings;
+pub mod setup;
+pub mod sync;
+mod views;
+mod wait;

@@ -30,10 +30,14 @@ const fn variable(name: &'static str, setting: &'static str) -> Variable {
 /// Every variable but `FGD_CONFIG`, in the order of `.env.example`.
 pub const VARIABLES: &[Variable] = &[
     variable("FGD_LISTEN", "listen"),
+    variable("FGD_WORKER_LISTEN", "worker_listen"),
     variable("FGD_PUBLIC_URL", "public_url"),
     variable("FGD_DATA_DIRECTORY", "data_directory"),
     variable("FGD_LOG_FORMAT", "log.format"),
     variable("FGD_LOG_FILTER", "log.filter"),
+    variable("FGD_TLS_CERTIFICATE_FILE", "tls.certificate_file"),
+    variable("FGD_TLS_KEY_FILE", "tls.key_file"),
+    variable("FGD_TELEMETRY_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
     variable("FGD_WORKERS", "workers"),
     variable("FGD_LEASE_SECONDS", "lease_seconds"),
     variable("FGD_REDIS", "redis"),
@@ -61,6 +65,9 @@ pub const VARIABLES: &[Variable] = &[
     variable("FGD_REPOSITORY_<NAME>_WEBHOOK_SECRET", "repositories.<name>.webhook_secret"),
     variable("FGD_REPOSITORY_<NAME>_WEBHOOK_SECRET_FILE", "repositories.<name>.webhook_secret_file"),
 ];
+
+/// What the commands read that ask a running service; no setting stands for them.
+pub const CLIENT_VARIABLES: [&str; 4] = ["FGD_URL", "FGD_TOKEN", "FGD_TOKEN_FILE", "FGD_CA_FILE"];
 
 /// Variables that begin as ours do but belong to others: the tests, the lab, and a Kubernetes service `fgd-sync`.
 const NOT_OURS: [&str; 4] = ["FGD_TEST_", "FGD_LAB_", "FGD_BENCH_", "FGD_SYNC_"];
@@ -99,6 +106,7 @@ pub(super) fn overlay(root: &mut Node, environment: &Environment, report: &Repor
 fn is_stray(name: &str, known: &[(String, Vec<String>)]) -> bool {
     name.starts_with("FGD_")
         && name != FILE_VARIABLE
+        && !CLIENT_VARIABLES.contains(&name)
         && !NOT_OURS.iter().any(|prefix| name.starts_with(prefix))
         && !known.iter().any(|(known, _)| known == name)
 }

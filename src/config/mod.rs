@@ -19,17 +19,22 @@ mod service;
 mod settings;
 mod sides;
 mod spelling;
+mod telemetry;
+mod tls;
 mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::{Environment, FILE_VARIABLE, VARIABLES, Variable};
+pub use environment::{CLIENT_VARIABLES, Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
     Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
     RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, TokenSecret,
 };
+
+pub use telemetry::Telemetry;
+pub use tls::Tls;
 
 use problem::Report;
 use section::Setting;
@@ -49,7 +54,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Settings, 
     let directory = path.parent().unwrap_or(Path::new(""));
     let report = Report::new(directory);
     environment::overlay(&mut root, environment, &report);
-    let settings = read(&root, &report);
+    let settings = read(&root, &report, environment);
     let (problems, warnings) = report.into_parts();
     match settings {
         Some(settings) if problems.is_empty() => Ok(Settings { warnings, ..settings }),
@@ -71,11 +76,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     }
 }
 
-fn read(root: &Node, report: &Report) -> Option<Settings> {
+fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Settings> {
     let root = Setting::root(root, report).section()?;
     let listen = service::listen(&root);
+    let worker_listen = service::worker_listen(&root);
     let data_directory = service::data_directory(&root);
-    let public_url = service::public_url(&root, listen);
+    let tls = tls::tls(&root);
+    let public_url = service::public_url(&root, listen, tls.is_some());
+    let telemetry = telemetry::telemetry(&root, environment);
     let redis = service::redis(&root);
     let netboxes = sides::netboxes(&root);
     let repositories = sides::repositories(&root, &data_directory);
@@ -99,8 +107,11 @@ fn read(root: &Node, report: &Report) -> Option<Settings> {
     root.close();
     Some(Settings {
         listen,
+        worker_listen,
         public_url: public_url?,
         data_directory,
+        tls,
+        telemetry,
         log,
         redis: redis?,
         api_tokens,

@@ -17,7 +17,16 @@ use super::settings::{Debounce, Log, LogFormat, Redis, Retry, Schedule};
 const DAY_SECONDS: u64 = 86_400;
 
 pub(super) fn listen(root: &Section<'_>) -> SocketAddr {
-    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    address(root, "listen", 8080)
+}
+
+pub(super) fn worker_listen(root: &Section<'_>) -> SocketAddr {
+    address(root, "worker_listen", 8081)
+}
+
+/// An address to listen on; this machine alone can reach the default.
+fn address(root: &Section<'_>, name: &'static str, port: u16) -> SocketAddr {
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let read = |text: &str| {
         text.parse().map_err(|_| {
             Refusal::new(
@@ -26,11 +35,11 @@ pub(super) fn listen(root: &Section<'_>) -> SocketAddr {
             )
         })
     };
-    root.get("listen").and_then(|setting| setting.parse(read)).unwrap_or(default)
+    root.get(name).and_then(|setting| setting.parse(read)).unwrap_or(default)
 }
 
 /// Where others reach us; made from `listen` where it is not set.
-pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr) -> Option<Url> {
+pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr, tls: bool) -> Option<Url> {
     if let Some(setting) = root.get("public_url") {
         return setting.parse(remote::http).map(with_slash);
     }
@@ -41,7 +50,7 @@ pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr) -> Option<Url> 
             "Set it to the address under which NetBox and people reach this service.",
         );
     }
-    Url::parse(&format!("http://{listen}/")).ok()
+    Url::parse(&format!("http{}://{listen}/", if tls { "s" } else { "" })).ok()
 }
 
 /// An address to which a path can be joined.

@@ -18,14 +18,21 @@ use crate::domain::secret::SecretSource;
 
 use super::problem::Problem;
 use super::remote::RemoteUrl;
+use super::telemetry::Telemetry;
+use super::tls::Tls;
 
 /// Everything that an operator can set. Every reference in it leads somewhere.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// Where a worker without a receiver tells its health and numbers.
+    pub worker_listen: SocketAddr,
     /// Where NetBox, GitHub and people reach this service; ends with `/`.
     pub public_url: Url,
     pub data_directory: PathBuf,
+    /// `None`: plain HTTP, for a proxy in front to wrap.
+    pub tls: Option<Tls>,
+    pub telemetry: Telemetry,
     pub log: Log,
     pub redis: Redis,
     /// Empty: the API answers everybody with 401.

@@ -8,6 +8,8 @@ use super::names::{Oid, RunId};
 use super::path::RepoPath;
 
 /// Every file of a commit below one directory (or the root): path from the repository's root to entry.
+///
+/// A file whose name cannot be a path stands under its name in escapes (`RepoPath::escaped`), so that a tree is complete.
 pub type Tree = BTreeMap<RepoPath, TreeEntry>;
 
 /// One file of a tree.
@@ -17,6 +19,8 @@ pub struct TreeEntry {
     pub blob: Oid,
     /// In bytes, where the repository told it without a download.
     pub size: Option<u64>,
+    /// Why the file's name cannot be a path, where it cannot: its path here is for people, and names no file.
+    pub misnamed: Option<String>,
 }
 
 /// What a tree entry is.

@@ -9,6 +9,7 @@ pub mod document;
 pub mod drift;
 pub mod edit;
 pub mod fate;
+pub mod file_edit;
 pub mod history;
 pub mod key;
 pub mod kind;

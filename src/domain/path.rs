@@ -57,6 +57,24 @@ impl RepoPath {
         Ok(Self(text.to_owned()))
     }
 
+    /// A path that shows a name which cannot be one: what is in the way stands as `%` and two hex digits for each byte.
+    ///
+    /// Too long a part, or too long a path, is cut. For a name that can be a path it is that path, unless it has a `%`.
+    pub fn escaped(name: &[u8]) -> Self {
+        let parts = name.split(|byte| *byte == b'/').map(escaped_part);
+        let mut path = String::new();
+        for part in parts {
+            if path.len() + part.len() >= MAX_PATH {
+                break;
+            }
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(&part);
+        }
+        Self(path)
+    }
+
     /// Appends a path; fails as `new` does.
     pub fn join(&self, rest: &str) -> Result<Self, BadPath> {
         match (self.0.is_empty(), rest.is_empty()) {
@@ -95,6 +113,26 @@ impl RepoPath {
     }
 }
 
+fn escaped_part(part: &[u8]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let mut shown = String::new();
+    for piece in part.utf8_chunks() {
+        for c in piece.valid().chars() {
+            match c {
+                '\\' | '%' => shown.push_str(&hex(&[c as u8])),
+                c if c.is_control() => shown.push_str(&hex(c.to_string().as_bytes())),
+                c => shown.push(c),
+            }
+        }
+        shown.push_str(&hex(piece.invalid()));
+    }
+    if matches!(shown.as_str(), "." | "..") || shown.eq_ignore_ascii_case(".git") {
+        shown.replace_range(..1, "%2E");
+    }
+    shown.truncate(shown.floor_char_boundary(MAX_COMPONENT));
+    if shown.is_empty() { "%".to_owned() } else { shown }
+}
+
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -124,6 +162,21 @@ mod tests {
         for bad in ["/a", "a/", "a//b", "..", "a/../b", "./a", "a/.GIT/b", "a\\b", "a\nb"] {
             assert!(RepoPath::new(bad).is_err(), "{bad:?} was taken");
         }
+    }
+
+    #[test]
+    fn every_name_can_be_shown_as_a_path() {
+        let long = "ä".repeat(2_000);
+        let names: [&[u8]; 9] =
+            [b"a\\b", b"a\nb", b"\xff/x", b"../.GIT/.", b"//", b"", b"50%", long.as_bytes(), &b"ab/".repeat(3_000)];
+
+        for name in names {
+            let shown = RepoPath::escaped(name);
+            assert!(RepoPath::new(shown.as_str()).is_ok(), "{shown}");
+            assert!(!shown.is_root());
+        }
+        assert_eq!(RepoPath::escaped(b"raw/a\\b\xff.yaml").as_str(), "raw/a%5Cb%FF.yaml");
+        assert_eq!(RepoPath::escaped("raw/ünï".as_bytes()).as_str(), "raw/ünï");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage, ResponseError};
 use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::telemetry;
 
 use super::problem::{Header, Problem};
 use super::rates::Buckets;
@@ -39,7 +42,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let state = HttpState::shared(request.request()).clone();
     let peer = peer::address(request.peer_addr().map(|address| address.ip()), request.headers(), &state.proxies);
     request.extensions_mut().insert(Peer(peer));
-    let span = tracing::info_span!("request", request.id = %id);
+    let span = tracing::info_span!("request", request.id = %id, trace.id = Empty);
+    telemetry::name_trace(&span);
     let answer = next.call(request).instrument(span.clone()).await.map(ServiceResponse::map_into_boxed_body);
     let took = begun.elapsed();
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -47,6 +51,11 @@ pub(super) async fn log<B: MessageBody + 'static>(
         Ok(response) => (response.status(), bytes_of(response), token_of(response), response.request().match_pattern()),
         Err(error) => (error.as_response_error().status_code(), 0, None, None),
     };
+    telemetry::describe(&span, |span| {
+        span.name(format!("{method} {}", route.as_deref().unwrap_or("unknown")));
+        span.kind(telemetry::Kind::Server);
+        span.attribute("http.response.status_code", i64::from(status.as_u16()));
+    });
     state.requests.count(&method, route, status.as_u16(), took);
     span.in_scope(|| {
         tracing::info!(%method, path, status = status.as_u16(), duration_ms, bytes, %peer, token, "answered a request");

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::change::Change;
 use crate::domain::policy::Fabric;
-use crate::ledger::types::Note;
+use crate::ledger::types::{Accepted, Note};
 
 use super::HttpState;
 use super::answers::AcceptedView;
@@ -43,7 +43,7 @@ pub(super) struct BulkRequest {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum BulkAction {
+pub(super) enum BulkAction {
     Sync,
     /// Only plan and tell.
     DryRun,
@@ -141,7 +141,20 @@ async fn act(
     fabric: &Fabric,
     note: &Note,
 ) -> Result<BulkItemView, Problem> {
-    let job = match action {
+    let job = carry_out(state, token, action, fabric, note).await?;
+    let job = job.map(|accepted| AcceptedView::of(state, &accepted));
+    Ok(BulkItemView { fabric: fabric.name.to_string(), job })
+}
+
+/// Does it for one fabric; the job that goes on with it, if there is one.
+pub(super) async fn carry_out(
+    state: &HttpState,
+    token: &ApiToken,
+    action: BulkAction,
+    fabric: &Fabric,
+    note: &Note,
+) -> Result<Option<Accepted>, Problem> {
+    Ok(match action {
         BulkAction::Sync => Some(ask(state, fabric, format!("sync by {}", token.name), Change::Everything).await?),
         BulkAction::DryRun => Some(ask(state, fabric, format!("dry run by {}", token.name), Change::DryRun).await?),
         BulkAction::Pause => {
@@ -152,7 +165,5 @@ async fn act(
             state.ledger.resume(Some(&fabric.name)).await?;
             None
         }
-    };
-    let job = job.map(|accepted| AcceptedView::of(state, &accepted));
-    Ok(BulkItemView { fabric: fabric.name.to_string(), job })
+    })
 }

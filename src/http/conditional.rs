@@ -13,7 +13,7 @@ pub(super) async fn reads<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_read = request.method() == Method::GET && request.path().starts_with("/api/");
+    let is_read = request.method() == Method::GET && has_tag(request.path());
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.call(request).await?.map_into_boxed_body();
     // An answer without an end has no digest.
@@ -40,6 +40,11 @@ pub(super) async fn reads<B: MessageBody + 'static>(
         return Ok(ServiceResponse::new(request, unchanged));
     }
     Ok(ServiceResponse::new(request, head.set_body(body).map_into_boxed_body()))
+}
+
+/// What does not change from one request to the next unless something happened.
+fn has_tag(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/assets/")
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

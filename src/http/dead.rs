@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::names::FabricName;
+use crate::domain::names::{FabricName, JobId};
 use crate::ledger::types::{DeadLetter, LetterEnd, LetterFilter, LetterId, Note};
 
 use super::HttpState;
@@ -26,6 +26,25 @@ pub(super) struct LettersQuery {
     code: Option<String>,
     cursor: Option<String>,
     limit: Option<String>,
+}
+
+impl LettersQuery {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(fabric: &str, cursor: Option<String>) -> Self {
+        let fabric = Some(fabric).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self { fabric, code: None, cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<LetterFilter, Problem> {
+        let bad = || bad_parameter("cursor", "the `next` of a page");
+        let cursor = self.cursor.map(|text| read_cursor(&text).ok_or_else(bad)).transpose()?;
+        Ok(LetterFilter {
+            fabric: self.fabric.map(FabricName::new),
+            code: self.code,
+            after: cursor,
+            limit: limit(self.limit.as_deref(), STANDARD, MOST)?,
+        })
+    }
 }
 
 /// A page of dead letters, newest first.
@@ -142,18 +161,10 @@ pub(super) async fn list_dead_letters(
     query: Query<LettersQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let LettersQuery { fabric, code, cursor, limit: size } = query.0;
-    let cursor = cursor.map(|text| read_cursor(&text).ok_or_else(|| bad_parameter("cursor", "the `next` of a page")));
-    let filter = LetterFilter {
-        fabric: fabric.map(FabricName::new),
-        code,
-        after: cursor.transpose()?,
-        limit: limit(size.as_deref(), STANDARD, MOST)?,
-    };
-    let page = state.ledger.dead_letters(&filter).await?;
+    let page = state.ledger.dead_letters(&query.0.filter()?).await?;
     Ok(HttpResponse::Ok().json(LettersView {
         dead_letters: page.letters.into_iter().map(LetterView::from).collect(),
-        next: page.next.map(|id| format!("{}:{}", id.fence, id.fabric)),
+        next: page.next.as_ref().map(cursor_of),
     }))
 }
 
@@ -214,17 +225,19 @@ pub(super) async fn discard_dead_letter(
     body: JsonBody<DiscardRequest>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = known_form(&job)?;
-    let end = LetterEnd::Discard(note(&token, body.0.reason)?);
-    let done = state.ledger.end_letters_of(&id, &end).await?;
-    intervened(
-        done,
-        &id,
-        "discarded",
-        "Only dead letters are discarded; a job that waits is called off with `cancel`.",
-    )?;
-    tracing::info!(job.id = %id, token = token.name, "a dead letter was discarded");
+    let id = discard(&state, &token, &job, body.0.reason).await?;
     Ok(HttpResponse::Ok().json(JobView::of(find(&state, id.as_str()).await?, Vec::new())))
+}
+
+/// Gives up a job's dead letters for good; its id.
+pub(super) async fn discard(state: &HttpState, token: &ApiToken, job: &str, why: String) -> Result<JobId, Problem> {
+    let id = known_form(job)?;
+    let end = LetterEnd::Discard(note(token, why)?);
+    let done = state.ledger.end_letters_of(&id, &end).await?;
+    let remedy = "Only dead letters are discarded; a job that waits is called off with `cancel`.";
+    intervened(done, &id, "discarded", remedy)?;
+    tracing::info!(job.id = %id, token = token.name, "a dead letter was discarded");
+    Ok(id)
 }
 
 /// Replays all dead letters that fit
@@ -309,6 +322,11 @@ fn note(token: &ApiToken, text: String) -> Result<Note, Problem> {
         return Err(bad_field("`reason` is missing or empty"));
     }
     Ok(Note { by: token.name.clone(), reason: Some(reason(text)?) })
+}
+
+/// What `read_cursor` reads.
+pub(super) fn cursor_of(id: &LetterId) -> String {
+    format!("{}:{}", id.fence, id.fabric)
 }
 
 fn read_cursor(text: &str) -> Option<LetterId> {

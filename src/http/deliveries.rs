@@ -24,6 +24,26 @@ pub(super) struct DeliveriesQuery {
     limit: Option<String>,
 }
 
+impl DeliveriesQuery {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(outcome: &str, cursor: Option<String>) -> Self {
+        Self { outcome: Some(outcome).filter(|text| !text.is_empty()).map(str::to_owned), cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<DeliveryFilter, Problem> {
+        let Self { outcome, cursor, limit: size } = self;
+        let ignored_only = match outcome.as_deref() {
+            None => false,
+            Some("ignored") => true,
+            Some(_) => return Err(bad_parameter("outcome", "`ignored`")),
+        };
+        if cursor.as_deref().is_some_and(|cursor| !is_cursor(cursor)) {
+            return Err(bad_parameter("cursor", "the `next` of a page before"));
+        }
+        Ok(DeliveryFilter { ignored_only, after: cursor, limit: limit(size.as_deref(), STANDARD, MOST)? })
+    }
+}
+
 /// A page of deliveries, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
@@ -89,17 +109,7 @@ pub(super) async fn list_deliveries(
     query: Query<DeliveriesQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let DeliveriesQuery { outcome, cursor, limit: size } = query.0;
-    let ignored_only = match outcome.as_deref() {
-        None => false,
-        Some("ignored") => true,
-        Some(_) => return Err(bad_parameter("outcome", "`ignored`")),
-    };
-    if cursor.as_deref().is_some_and(|cursor| !is_cursor(cursor)) {
-        return Err(bad_parameter("cursor", "the `next` of a page before"));
-    }
-    let filter = DeliveryFilter { ignored_only, after: cursor, limit: limit(size.as_deref(), STANDARD, MOST)? };
-    let page = state.ledger.deliveries(&filter).await?;
+    let page = state.ledger.deliveries(&query.0.filter()?).await?;
     let deliveries = page.deliveries.into_iter().map(DeliveryView::from).collect();
     Ok(HttpResponse::Ok().json(DeliveriesView { deliveries, next: page.next }))
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::change::Change;
+use crate::domain::key::Key;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
@@ -102,7 +103,7 @@ pub(super) struct FabricView {
 /// A fabric's standing in a word; the first of these that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Standing {
+pub(super) enum Standing {
     /// A person has stopped the work on it; `paused` says who and why.
     Paused,
     /// It cannot be worked on; `error` says why.
@@ -309,15 +310,27 @@ pub(super) async fn confirm_deletions(
     name: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let fabric = find(&state, &name)?;
-    let keys: BTreeSet<_> = state.ledger.confirm_deletions(&fabric.name).await?;
-    if keys.is_empty() {
+    let (keys, accepted) = confirm(&state, &token, find(&state, &name)?).await?;
+    let Some(accepted) = accepted else {
         return Ok(HttpResponse::Ok().json(ConfirmedView { confirmed: Vec::new(), job: None }));
-    }
-    let what = format!("{} deletions confirmed by {}", keys.len(), token.name);
-    let accepted = ask(&state, fabric, what, Change::Everything).await?;
+    };
     let confirmed = keys.into_iter().map(KeyView::from).collect();
     Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&state, &accepted)) }))
+}
+
+/// Lets a fabric's guarded deletions go: which they are, and the job that carries them out when there are any.
+pub(super) async fn confirm(
+    state: &HttpState,
+    token: &ApiToken,
+    fabric: &Fabric,
+) -> Result<(BTreeSet<Key>, Option<Accepted>), Problem> {
+    let keys = state.ledger.confirm_deletions(&fabric.name).await?;
+    if keys.is_empty() {
+        return Ok((keys, None));
+    }
+    let what = format!("{} deletions confirmed by {}", keys.len(), token.name);
+    let accepted = ask(state, fabric, what, Change::Everything).await?;
+    Ok((keys, Some(accepted)))
 }
 
 /// Lets this service take over a directory that another one's marker claims
@@ -343,10 +356,14 @@ pub(super) async fn adopt_fabric(
     name: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let fabric = find(&state, &name)?;
-    state.ledger.allow_adoption(&fabric.name).await?;
-    let accepted = ask(&state, fabric, format!("adoption allowed by {}", token.name), Change::Everything).await?;
+    let accepted = adopt(&state, &token, find(&state, &name)?).await?;
     Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+}
+
+/// Lets this service take a fabric's directory over.
+pub(super) async fn adopt(state: &HttpState, token: &ApiToken, fabric: &Fabric) -> Result<Accepted, Problem> {
+    state.ledger.allow_adoption(&fabric.name).await?;
+    ask(state, fabric, format!("adoption allowed by {}", token.name), Change::Everything).await
 }
 
 /// Records what a person asks of a fabric, to be done at once.
@@ -395,7 +412,7 @@ impl FabricView {
 }
 
 impl Standing {
-    fn of(standing: &FabricStanding, paused: bool) -> Self {
+    pub(super) fn of(standing: &FabricStanding, paused: bool) -> Self {
         if paused {
             Self::Paused
         } else if standing.error.is_some() {

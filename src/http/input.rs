@@ -70,14 +70,19 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
 }
 
 /// A whole body, or what is wrong with it.
-pub(super) async fn read(mut payload: Payload) -> Result<BytesMut, Problem> {
+pub(super) async fn read(payload: Payload) -> Result<BytesMut, Problem> {
+    read_up_to(payload, MAX_BODY).await
+}
+
+/// A whole body of at most `most` bytes, or what is wrong with it.
+pub(super) async fn read_up_to(mut payload: Payload, most: usize) -> Result<BytesMut, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Problem::bad_request("broken_body", format!("the body broke off: {error}"), "Send the request again.")
         })?;
-        if body.len() + chunk.len() > MAX_BODY {
-            let detail = format!("the body is larger than {MAX_BODY} bytes");
+        if body.len() + chunk.len() > most {
+            let detail = format!("the body is larger than {most} bytes");
             let remedy = "Send only the fields that openapi.json names.";
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, remedy));
         }

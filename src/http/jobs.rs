@@ -31,7 +31,13 @@ pub(super) struct JobsQuery {
 }
 
 impl JobsQuery {
-    fn filter(self) -> Result<JobFilter, Problem> {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(fabric: &str, state: &str, cursor: Option<String>) -> Self {
+        let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self { fabric: given(fabric), state: given(state), since: None, cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<JobFilter, Problem> {
         let state = |text: String| serde_json::from_value::<JobState>(Value::from(text)).ok();
         let wants_state = "one of queued, running, waiting, held, stalled, succeeded, failed, dead, cancelled";
         Ok(JobFilter {
@@ -156,10 +162,7 @@ pub(super) async fn cancel_job(
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = known_form(&id)?;
-    let done = state.ledger.cancel(&id).await?;
-    intervened(done, &id, "called off", "Only queued, waiting, stalled and dead jobs can be called off.")?;
-    tracing::info!(job.id = %id, token = token.name, "a job was called off");
+    let id = call_off(&state, &token, &id).await?;
     Ok(HttpResponse::Ok().json(JobView::of(find(&state, id.as_str()).await?, Vec::new())))
 }
 
@@ -188,6 +191,15 @@ pub(super) async fn retry_job(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Accepted().json(replay(&state, &token, &id).await?))
+}
+
+/// Calls a job off; its id.
+pub(super) async fn call_off(state: &HttpState, token: &ApiToken, id: &str) -> Result<JobId, Problem> {
+    let id = known_form(id)?;
+    let done = state.ledger.cancel(&id).await?;
+    intervened(done, &id, "called off", "Only queued, waiting, stalled and dead jobs can be called off.")?;
+    tracing::info!(job.id = %id, token = token.name, "a job was called off");
+    Ok(id)
 }
 
 /// Makes a job's dead letters pending again.

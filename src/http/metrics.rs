@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, get, web};
 use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
+use crate::telemetry::{self, Counts};
 
 use super::HttpState;
 use super::events::MOST_LISTENERS;
@@ -83,6 +84,7 @@ pub(super) async fn metrics(_token: ApiToken, state: web::Data<HttpState>) -> Ht
     let listeners = MOST_LISTENERS - state.listeners.available_permits();
     page.gauge("fgd_event_listeners", "Connections that are told what changes.").sample(&[], listeners as f64);
     write_work(&mut page, &state.work.read());
+    write_traces(&mut page);
     // One scrape at a time: several monitors together cost the ledger no more than one.
     let _turn = state.scrape.lock().await;
     let known = read_ledger(&state).await;
@@ -91,6 +93,19 @@ pub(super) async fn metrics(_token: ApiToken, state: web::Data<HttpState>) -> Ht
     }
     write_ledger(&mut page, &state, known.ok().as_ref());
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(page.into_text())
+}
+
+/// Of traces only the service's own loss is of interest here.
+fn write_traces(page: &mut Page) {
+    let counts = telemetry::counts();
+    let mut one = |name, help, count: fn(&Counts) -> u64| {
+        let mut family = page.counter(name, help);
+        if let Some(counts) = &counts {
+            family.sample(&[], count(counts) as f64);
+        }
+    };
+    one("fgd_trace_spans_exported_total", "Spans that the collector took.", |counts| counts.exported);
+    one("fgd_trace_spans_dropped_total", "Spans lost for want of room or of a collector.", |counts| counts.dropped);
 }
 
 fn write_work(page: &mut Page, work: &WorkNumbers) {

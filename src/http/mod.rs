@@ -6,8 +6,10 @@
 //! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
+//! | `/` and the pages below | whoever signed in with a token | `dashboard` |
 //!
-//! Every error is a `Problem`. No answer is a redirect: NetBox takes one for success and loses the body.
+//! Every error is a `Problem`. No answer to a delivery or a request of the API is a redirect: NetBox takes one for success
+//! and loses the body.
 
 mod access;
 mod answers;
@@ -15,6 +17,7 @@ mod bulk;
 mod conditional;
 mod conflicts;
 mod connections;
+mod dashboard;
 mod dead;
 mod deliveries;
 mod drift;
@@ -39,11 +42,13 @@ mod routing;
 mod runs;
 mod serve;
 mod time;
+mod tls;
 mod token;
 mod verified;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
@@ -63,6 +68,7 @@ pub use openapi::openapi;
 pub use rates::RateLimits;
 pub use routing::{NetBoxSender, RepositorySender, Routing};
 pub use serve::{app, serve};
+pub use tls::{TlsError, TlsFiles};
 pub use token::{Token, Tokens};
 
 /// All that the handlers use; clones share it.
@@ -75,6 +81,8 @@ pub struct HttpState {
     tokens: Arc<Tokens>,
     wake: Arc<Notify>,
     limits: Limits,
+    /// One permit for each byte of `Limits::unverified_bodies`.
+    unverified: Arc<Semaphore>,
     public_url: Option<Arc<Url>>,
     api_rates: Option<Arc<Buckets>>,
     webhook_rates: Option<Arc<Buckets>>,
@@ -87,19 +95,40 @@ pub struct HttpState {
     requests: Arc<RequestMetrics>,
     work: Arc<WorkMetrics>,
     scrape: Arc<Mutex<()>>,
+    surface: Surface,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-/// Largest webhook bodies in bytes.
+/// How much of it there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Surface {
+    #[default]
+    Whole,
+    /// `/healthz`, `/readyz` and `/metrics`, for a process that only works.
+    Health,
+}
+
+/// How large and how slow webhook bodies may be; sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub netbox_body: usize,
     pub github_body: usize,
+    /// Longest time for a body to arrive.
+    pub body_time: Duration,
+    /// What all bodies together may take that nobody has vouched for yet, beyond the first 64 KiB of each.
+    pub unverified_bodies: usize,
 }
 
 impl Default for Limits {
-    /// NetBox has no limit of its own, and bodies of a few kB; GitHub never sends more than 25 MiB.
+    /// NetBox has no limit of its own, and bodies of a few kB; GitHub never sends more than 25 MiB. Both wait 10 s for
+    /// the whole answer.
     fn default() -> Self {
-        Self { netbox_body: 8 * 1024 * 1024, github_body: 25 * 1024 * 1024 }
+        Self {
+            netbox_body: 8 * 1024 * 1024,
+            github_body: 25 * 1024 * 1024,
+            body_time: Duration::from_secs(30),
+            unverified_bodies: 128 * 1024 * 1024,
+        }
     }
 }
 
@@ -115,6 +144,7 @@ impl HttpState {
             tokens: Arc::new(tokens),
             wake,
             limits: Limits::default(),
+            unverified: Arc::new(Semaphore::new(Limits::default().unverified_bodies)),
             public_url: None,
             api_rates: None,
             webhook_rates: None,
@@ -124,12 +154,14 @@ impl HttpState {
             requests: Arc::default(),
             work: Arc::default(),
             scrape: Arc::default(),
+            surface: Surface::default(),
+            tls: None,
         }
     }
 
     /// The same with other limits.
     pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+        Self { limits, unverified: Arc::new(Semaphore::new(limits.unverified_bodies)), ..self }
     }
 
     /// The same, where links in answers begin with this address, which ends with `/`.
@@ -148,6 +180,16 @@ impl HttpState {
         Self { work, ..self }
     }
 
+    /// The same, with TLS by this certificate; fails when it cannot be used.
+    pub fn with_tls(self, files: TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self { tls: Some(Arc::new(tls::config(files)?)), ..self })
+    }
+
+    /// The same with more or less of the surface.
+    pub fn with_surface(self, surface: Surface) -> Self {
+        Self { surface, ..self }
+    }
+
     /// The whole address of a path below this service, as far as the settings know it.
     fn address_of(&self, path: &str) -> String {
         match &self.public_url {
@@ -156,8 +198,13 @@ impl HttpState {
         }
     }
 
+    /// The part of the public address that stands before every path: empty, or `/` and more without a `/` at its end.
+    fn base_path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
+    }
+
     fn is_over_tls(&self) -> bool {
-        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
     fn of(request: &HttpRequest) -> &Self {

@@ -138,7 +138,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(deliveries::list_deliveries)
         .service(connections::list_repositories)
         .service(connections::list_netboxes)
-        .service(health::healthz)
-        .service(health::readyz)
-        .service(metrics::metrics);
+        .configure(health_routes);
+}
+
+/// What a process tells of itself, also one that only works.
+pub(super) fn health_routes(config: &mut ServiceConfig) {
+    config.service(health::healthz).service(health::readyz).service(metrics::metrics);
 }

@@ -191,15 +191,27 @@ async fn pause(
     fabric: Option<&FabricName>,
     note: Note,
 ) -> Result<HttpResponse, Problem> {
-    let pause = state.ledger.pause(fabric, &note).await?;
-    tracing::info!(fabric = fabric.map_or("*", FabricName::as_str), token = note.by, "paused");
+    let pause = stop(state, fabric, &note).await?;
     Ok(HttpResponse::Ok().json(PausedView { paused: Some(PauseView::of(scope, &pause)) }))
 }
 
-async fn resume(state: &HttpState, token: &ApiToken, fabric: Option<&FabricName>) -> Result<HttpResponse, Problem> {
+/// Pauses a fabric, or everything.
+pub(super) async fn stop(state: &HttpState, fabric: Option<&FabricName>, note: &Note) -> Result<Pause, Problem> {
+    let pause = state.ledger.pause(fabric, note).await?;
+    tracing::info!(fabric = fabric.map_or("*", FabricName::as_str), token = note.by, "paused");
+    Ok(pause)
+}
+
+/// Ends the pause of a fabric, or of everything.
+pub(super) async fn go_on(state: &HttpState, token: &ApiToken, fabric: Option<&FabricName>) -> Result<(), Problem> {
     state.ledger.resume(fabric).await?;
     state.wake.notify_one();
     tracing::info!(fabric = fabric.map_or("*", FabricName::as_str), token = token.name, "resumed");
+    Ok(())
+}
+
+async fn resume(state: &HttpState, token: &ApiToken, fabric: Option<&FabricName>) -> Result<HttpResponse, Problem> {
+    go_on(state, token, fabric).await?;
     let paused = PauseView::of_everything(&state.ledger.pauses().await?);
     Ok(HttpResponse::Ok().json(PausedView { paused }))
 }

@@ -82,6 +82,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail, remedy)
     }
 
+    /// The stable word for programs.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do about it.
+    pub(super) fn words(&self) -> (&str, &'static str) {
+        (&self.detail, self.remedy)
+    }
+
     /// For a state of this service that should not be; the log has what the caller must not see.
     pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = with_causes(cause), "a request could not be answered");
@@ -95,6 +105,12 @@ impl From<ledger::Error> for Problem {
         match &error {
             ledger::Error::Unavailable { .. } => {
                 tracing::warn!(cause = with_causes(&error), "Redis could not be asked");
+                if error.is_out_of_memory() {
+                    let detail = "Redis has no memory left, so nothing was recorded";
+                    let remedy = "Give Redis more memory (`maxmemory`), then send the request again.";
+                    return Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_full", detail, remedy)
+                        .with_header(Header::RetryAfter(RETRY_AFTER_SECONDS));
+                }
                 let detail = "Redis cannot be reached or is too slow, so nothing was recorded for certain";
                 let remedy = "Send the request again; if this lasts, look at Redis and GET /readyz.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail, remedy)

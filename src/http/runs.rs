@@ -28,6 +28,23 @@ pub(super) struct RunsQuery {
     limit: Option<String>,
 }
 
+impl RunsQuery {
+    /// A query with these; an empty text narrows nothing.
+    pub(super) fn of(fabric: &str, cursor: Option<String>) -> Self {
+        Self { fabric: Some(fabric).filter(|text| !text.is_empty()).map(str::to_owned), cursor, limit: None }
+    }
+
+    pub(super) fn filter(self) -> Result<RunFilter, Problem> {
+        let bad = || bad_parameter("cursor", "the `next` of a page before");
+        let cursor = self.cursor.map(|text| ulid(&text).ok_or_else(bad)).transpose()?;
+        Ok(RunFilter {
+            fabric: self.fabric.map(FabricName::new),
+            after: cursor.map(RunId::new),
+            limit: limit(self.limit.as_deref(), STANDARD, MOST)?,
+        })
+    }
+}
+
 /// A page of runs, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
@@ -128,14 +145,7 @@ pub(super) async fn list_runs(
     query: Query<RunsQuery>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let RunsQuery { fabric, cursor, limit: size } = query.0;
-    let cursor = cursor.map(|text| ulid(&text).ok_or_else(|| bad_parameter("cursor", "the `next` of a page before")));
-    let filter = RunFilter {
-        fabric: fabric.map(FabricName::new),
-        after: cursor.transpose()?.map(RunId::new),
-        limit: limit(size.as_deref(), STANDARD, MOST)?,
-    };
-    let page = state.ledger.runs(&filter).await?;
+    let page = state.ledger.runs(&query.0.filter()?).await?;
     let runs = page.runs.into_iter().map(RunView::brief).collect();
     Ok(HttpResponse::Ok().json(RunsView { runs, next: page.next.map(|id| id.to_string()) }))
 }
@@ -162,19 +172,24 @@ pub(super) async fn show_run(
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let run = match ulid(&id) {
-        Some(id) => state.ledger.run(&RunId::new(id)).await?,
-        None => None,
-    };
-    let run = run.ok_or_else(|| {
-        let detail = format!("there is no run {id}, or it is no longer kept");
-        Problem::not_found("unknown_run", detail, "List the runs with GET /api/v1/runs.")
-    })?;
+    let run = find(&state, &id).await?;
     let mut reports = Vec::with_capacity(run.parts.len());
     for part in &run.parts {
         reports.push(state.ledger.report(&run.id, &part.fabric).await?);
     }
     Ok(HttpResponse::Ok().json(RunView::whole(run, reports)))
+}
+
+/// The run with this id.
+pub(super) async fn find(state: &HttpState, id: &str) -> Result<Run, Problem> {
+    let run = match ulid(id) {
+        Some(id) => state.ledger.run(&RunId::new(id)).await?,
+        None => None,
+    };
+    run.ok_or_else(|| {
+        let detail = format!("there is no run {id}, or it is no longer kept");
+        Problem::not_found("unknown_run", detail, "List the runs with GET /api/v1/runs.")
+    })
 }
 
 impl RunView {

@@ -8,13 +8,14 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, HttpRequest, HttpServer, ResponseError, web};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use utoipa::openapi::PathItem;
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::openapi::{openapi, routes};
+use super::openapi::{health_routes, routes};
 use super::problem::{Header, Problem};
-use super::{HttpState, access, conditional, repeating};
+use super::{HttpState, Surface, access, conditional, dashboard, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Threads that answer requests; each does tens of thousands a second.
 const THREADS: usize = 2;
 
-/// Connections of one thread at a time; each may hold a body of the largest size while it arrives.
+/// Connections of one thread at a time; `verified` bounds what the bodies of all take together.
 const CONNECTIONS: usize = 1_000;
 
 /// The application with all routes, for a server or a test.
@@ -37,7 +38,11 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let known = web::Data::new(KnownPaths::new());
+    let (routes, pages): (fn(&mut ServiceConfig), fn(&mut web::ServiceConfig)) = match state.surface {
+        Surface::Whole => (routes, dashboard::routes),
+        Surface::Health => (health_routes, |_| ()),
+    };
+    let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
@@ -45,9 +50,11 @@ pub fn app(
         .into_utoipa_app()
         .configure(routes)
         .into_app()
+        .configure(pages)
         .default_service(web::to(no_route))
         .wrap(from_fn(repeating::writes))
         .wrap(from_fn(conditional::reads))
+        .wrap(from_fn(dashboard::visit))
         .wrap(from_fn(access::limit))
         .wrap(headers)
         .wrap(from_fn(access::log))
@@ -55,14 +62,17 @@ pub fn app(
 
 /// Serves on `listener` until `shutdown` is done, then ends the requests that are under way.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let stopping = state.stopping.clone();
+    let (stopping, tls) = (state.stopping.clone(), state.tls.clone());
     let server = HttpServer::new(move || app(state.clone()))
         .workers(THREADS)
         .max_connections(CONNECTIONS)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls.as_ref().clone())?,
+        None => server.listen(listener)?,
+    }
+    .run();
     let handle = server.handle();
     let mut server = std::pin::pin!(server);
     tokio::select! {
@@ -79,8 +89,8 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
 struct KnownPaths(Vec<(ResourceDef, &'static str)>);
 
 impl KnownPaths {
-    fn new() -> Self {
-        let paths = openapi().paths.paths;
+    fn of(routes: fn(&mut ServiceConfig)) -> Self {
+        let paths = App::new().into_utoipa_app().configure(routes).split_for_parts().1.paths.paths;
         Self(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))).collect())
     }
 
@@ -94,16 +104,15 @@ fn methods_of(item: &PathItem) -> &'static str {
     if item.get.is_some() { "GET" } else { "POST" }
 }
 
-async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> actix_web::HttpResponse {
+async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> Result<HttpResponse, Problem> {
     let (method, path) = (request.method(), request.path());
     let remedy = "Compare the request with openapi.json.";
-    let problem = match known.methods(path) {
+    Err(match known.methods(path) {
         Some(methods) => {
             let detail = format!("{path} takes {methods}, not {method}");
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail, remedy)
                 .with_header(Header::Allow(methods))
         }
         None => Problem::not_found("unknown_path", format!("there is nothing at {path}"), remedy),
-    };
-    problem.error_response()
+    })
 }

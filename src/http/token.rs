@@ -12,9 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::domain::role::Role;
+use crate::ledger::Session;
 
 use super::HttpState;
 use super::problem::{Header, Problem};
+
+/// What to do when a token does not let its holder sign in.
+const SIGN_IN: &str = "Take one of the settings' api_tokens.";
 
 /// One token that lets its holder in.
 #[derive(Debug, Clone)]
@@ -45,6 +49,22 @@ impl Tokens {
     /// Takes the tokens of the settings.
     pub fn new(tokens: impl IntoIterator<Item = Token>) -> Self {
         Self { tokens: tokens.into_iter().map(|token| (CtOutput::new(token.digest.into()), token)).collect() }
+    }
+
+    /// The holder of a session's token, as long as the settings have that very token and its time is not over.
+    pub(super) fn holder(&self, session: &Session) -> Option<ApiToken> {
+        let digest = hex::decode(&session.digest).ok()?;
+        let digest = CtOutput::<Sha256>::new(Output::<Sha256>::try_from(digest.as_slice()).ok()?);
+        let token = self.tokens.iter().find(|(known, token)| *known == digest && token.name == session.token);
+        token.and_then(|(_, token)| admit(token).ok())
+    }
+
+    /// Whoever shows this text, and the session that it may have; a problem when it is no good token.
+    pub(super) fn sign_in(&self, text: &str) -> Result<(ApiToken, Session), Problem> {
+        let unknown = || Problem::unauthorized("wrong_token", "this is no token of ours", SIGN_IN);
+        let token = self.find(text).ok_or_else(unknown)?;
+        let session = Session { token: token.name.clone(), digest: hex::encode(token.digest) };
+        Ok((admit(token)?, session))
     }
 
     /// The token with this text. Digests are compared in constant time, and all of them.
@@ -102,7 +122,11 @@ impl FromRequest for Admin {
 }
 
 fn with_role(request: &HttpRequest, needed: Role) -> Result<ApiToken, Problem> {
-    let token = authenticate(request)?;
+    require(authenticate(request)?, needed)
+}
+
+/// The token again, when its role is high enough.
+pub(super) fn require(token: ApiToken, needed: Role) -> Result<ApiToken, Problem> {
     if token.role >= needed {
         return Ok(token);
     }
@@ -136,9 +160,14 @@ fn from_header(request: &HttpRequest) -> Result<ApiToken, Problem> {
     let token = text.and_then(|text| state.tokens.find(text));
     let token =
         token.ok_or_else(|| refused("wrong_token", "the Authorization header holds no token of ours", challenge))?;
+    admit(token)
+}
+
+/// Lets the holder in unless the token's time is over.
+fn admit(token: &Token) -> Result<ApiToken, Problem> {
     if token.expires.is_some_and(|end| end <= SystemTime::now()) {
         let detail = format!("the token `{}` was good until its day in the settings, which is over", token.name);
-        return Err(refused("expired_token", &detail, challenge));
+        return Err(refused("expired_token", &detail, "Bearer realm=\"fgd-sync\", error=\"invalid_token\""));
     }
     Ok(ApiToken { name: token.name.clone(), role: token.role })
 }

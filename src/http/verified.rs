@@ -1,6 +1,7 @@
 //! A webhook's body whose signature agrees; nothing else of a webhook is ever looked at.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -10,15 +11,19 @@ use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::webhook::signature::{GITHUB_HEADER, GITHUB_LEGACY_HEADER, NETBOX_HEADER, Signature};
 
 use super::HttpState;
-use super::problem::Problem;
+use super::problem::{Header, Problem};
 
-/// Longest time for a body to arrive. Senders wait 10 s for the whole answer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// So much of every body is free. What is longer draws on what all of them may take together, so that large bodies of
+/// strangers never keep an ordinary delivery out.
+const FREE: usize = 64 * 1024;
+/// For a sender whose body had no room: the slowest of those that take it are gone by then.
+const RETRY_AFTER_SECONDS: u32 = 30;
 
 /// How one kind of sender signs.
 pub trait Signing: 'static {
@@ -103,8 +108,11 @@ impl<S: Signing> FromRequest for Verified<S> {
         let payload = payload.take();
         Box::pin(async move {
             let (signature, limit) = (signature?, S::limit(&state));
-            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload, announced, limit)).await;
-            let body = body.map_err(|_| too_slow())??;
+            let patience = state.limits.body_time;
+            let room = Room { all: state.unverified.clone(), taken: None };
+            let body = tokio::time::timeout(patience, read(payload, announced, limit, room)).await;
+            // Its room is kept until it is known whose it is.
+            let (body, _room) = body.map_err(|_| too_slow(patience))??;
             let signer = S::signer(&state, &signature, &body);
             let nobody = || wrong("the signature was not made with an active secret over this body".to_owned());
             Ok(Self { signer: signer.ok_or_else(nobody)?, body, signing: PhantomData })
@@ -112,11 +120,35 @@ impl<S: Signing> FromRequest for Verified<S> {
     }
 }
 
-async fn read(mut payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Problem> {
+/// What one body takes of the room for all.
+struct Room {
+    all: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Makes room for a body that has grown to `size`.
+    fn grow_to(&mut self, size: usize) -> Result<(), Problem> {
+        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = size.saturating_sub(FREE).saturating_sub(taken);
+        let Ok(more) = u32::try_from(more) else { return Err(no_room()) };
+        if more > 0 {
+            let more = self.all.clone().try_acquire_many_owned(more).map_err(|_| no_room())?;
+            match &mut self.taken {
+                Some(taken) => taken.merge(more),
+                None => self.taken = Some(more),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn read(mut payload: Payload, announced: usize, limit: usize, mut room: Room) -> Result<(Bytes, Room), Problem> {
     if announced > limit {
         return Err(too_large(limit));
     }
-    let mut body = BytesMut::with_capacity(announced);
+    // What is only announced gets no memory.
+    let mut body = BytesMut::with_capacity(announced.min(FREE));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Problem::bad_request("broken_body", format!("the body broke off: {error}"), "Send the request again.")
@@ -124,9 +156,10 @@ async fn read(mut payload: Payload, announced: usize, limit: usize) -> Result<By
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
+        room.grow_to(body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok((body.freeze(), room))
 }
 
 /// The text of a header that is there and is ASCII.
@@ -148,7 +181,14 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, "Nothing that is kept equal is so large.")
 }
 
-fn too_slow() -> Problem {
-    let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+fn no_room() -> Problem {
+    let detail = "too many large bodies arrive at once".to_owned();
+    let remedy = "Send the request again later; if this lasts, keep strangers away from the webhooks.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_bodies", detail, remedy)
+        .with_header(Header::RetryAfter(RETRY_AFTER_SECONDS))
+}
+
+fn too_slow(patience: Duration) -> Problem {
+    let detail = format!("the body did not arrive within {}", humantime::format_duration(patience));
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail, "Send the request again.")
 }

@@ -49,7 +49,7 @@ enum NoWorkStatus {
         (status = 401, description = "No signature, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Redis cannot be reached, or too many large bodies arrive at once; see Retry-After", body = Problem, content_type = "application/problem+json"),
     )
 )]
 #[post("/webhooks/netbox")]
@@ -95,7 +95,7 @@ pub(super) async fn receive_netbox(
         (status = 401, description = "No SHA-256 signature, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body came too slowly", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Redis cannot be reached, or too many large bodies arrive at once; see Retry-After", body = Problem, content_type = "application/problem+json"),
     )
 )]
 #[post("/webhooks/github")]

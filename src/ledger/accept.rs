@@ -3,6 +3,8 @@
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use crate::telemetry;
+
 use super::connect::within_accept;
 use super::entry::Parts;
 use super::types::{Accept, Accepted, Ignored, Origin};
@@ -23,6 +25,7 @@ impl Ledger {
             json(&accept.origin),
             urgency(accept).to_owned(),
             accept.changes.len().to_string(),
+            telemetry::current().map(|context| context.to_string()).unwrap_or_default(),
         ];
         for (fabric, target, change) in &accept.changes {
             let Parts { slot, event, cascade, user, rest } = Parts::of(change);

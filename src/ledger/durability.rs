@@ -3,32 +3,34 @@
 use std::collections::HashMap;
 
 use redis::InfoDict;
+use redis::aio::ConnectionLike;
 
 use super::{Error, Ledger};
 
 impl Ledger {
     /// What is at risk with this server, a sentence each; empty when nothing is.
     pub async fn durability(&self) -> Result<Vec<String>, Error> {
-        let mut connection = self.connection().await?;
-        let info: InfoDict = redis::cmd("INFO")
-            .arg("replication")
-            .query_async(&mut connection)
-            .await
-            .map_err(Error::unavailable("ask for replication"))?;
-        let mut config = HashMap::new();
-        for name in ["maxmemory-policy", "appendonly", "appendfsync", "min-replicas-to-write"] {
-            let asked = redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut connection).await;
-            let answer: HashMap<String, String> = match asked {
-                Ok(answer) => answer,
-                Err(error) if error.is_io_error() => return Err(Error::unavailable("ask for settings")(error)),
-                // Managed services forbid CONFIG.
-                Err(_) => HashMap::new(),
-            };
-            config.extend(answer);
-        }
-        let replicas = info.get::<u64>("connected_slaves").unwrap_or_default();
-        Ok(risks(&config, replicas))
+        risks_with(&mut self.connection().await?).await
     }
+}
+
+/// The risks of the server at the other end of a connection.
+pub(super) async fn risks_with(connection: &mut impl ConnectionLike) -> Result<Vec<String>, Error> {
+    let asked = redis::cmd("INFO").arg("replication").query_async(connection).await;
+    let info: InfoDict = asked.map_err(Error::unavailable("ask for replication"))?;
+    let mut config = HashMap::new();
+    for name in ["maxmemory-policy", "appendonly", "appendfsync", "min-replicas-to-write"] {
+        let asked = redis::cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;
+        let answer: HashMap<String, String> = match asked {
+            Ok(answer) => answer,
+            Err(error) if error.is_io_error() => return Err(Error::unavailable("ask for settings")(error)),
+            // Managed services forbid CONFIG.
+            Err(_) => HashMap::new(),
+        };
+        config.extend(answer);
+    }
+    let replicas = info.get::<u64>("connected_slaves").unwrap_or_default();
+    Ok(risks(&config, replicas))
 }
 
 /// The sentences for a server's settings and its number of replicas.

@@ -190,6 +190,13 @@ impl Home {
     }
 }
 
+/// Where the server of another process answers now, when one does.
+pub(super) async fn address_of_running(directory: &Path) -> Option<ConnectionInfo> {
+    let socket = std::fs::read_to_string(directory.join(SOCKET_FILE)).ok()?;
+    let socket = Path::new(&socket);
+    if answers(socket).await { address(socket).ok() } else { None }
+}
+
 /// Tells the next owner where this owner's server listens.
 const SOCKET_FILE: &str = "redis.socket";
 const LOG_FILE: &str = "redis.log";

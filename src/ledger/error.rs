@@ -14,8 +14,8 @@ pub enum Error {
     /// Another worker has the target now: stop, and write nothing more.
     #[error("the lease on {target} is lost")]
     LeaseLost { target: String },
-    /// The keys were written by another version: migrate, or use another prefix.
-    #[error("the ledger has layout {found}, and this version wants {wants}")]
+    /// The keys were written by a version with another layout; nothing was changed.
+    #[error("{}", other_layout(found, *wants))]
     Layout { found: String, wants: u32 },
     /// A value in Redis is not what this version writes.
     #[error("the ledger's {key} cannot be read: {detail}")]
@@ -28,7 +28,25 @@ pub enum Error {
     Embedded { directory: PathBuf, what: String, source: Option<io::Error> },
 }
 
+fn other_layout(found: &str, wants: u32) -> String {
+    let what_to_do = match found.parse::<u32>() {
+        Ok(newer) if newer > wants => "a newer version of fgd-sync wrote it: start that version here, too",
+        Ok(_) => {
+            "an older version of fgd-sync wrote it: stop its replicas, let this version begin a ledger of its own (another \
+             `redis.prefix`), and adopt the fabrics"
+        }
+        Err(_) => "fgd-sync did not write it: use another `redis.prefix`",
+    };
+    format!("the ledger has layout {found}, and this version works on layout {wants}: {what_to_do}")
+}
+
 impl Error {
+    /// Whether Redis has no memory left for what was asked (`maxmemory` with `noeviction`).
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        source.downcast_ref::<redis::RedisError>().and_then(redis::RedisError::code) == Some("OOM")
+    }
+
     pub(super) fn unavailable<E>(doing: &'static str) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,

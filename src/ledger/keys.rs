@@ -6,8 +6,8 @@
 //!
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
-//! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count` | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `alone` with the slot of what is claimed by itself | all but advance | with the retention |
+//! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count`, `clock` as last noted | open, accept, claim | never |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `alone` with the slot of what is claimed by itself, `trace` (the span it was accepted in) when it was traced | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
@@ -28,6 +28,7 @@
 //! | `run:<run>` | hash | `target`, `worker`, `because`, `started`, `ended`, `head`, `part:<fabric>` (JSON) | claim, settle | with the retention |
 //! | `runs`, `runs:fabric:<fabric>` | zset, by time | runs | claim | with the run |
 //! | `report:<run>:<fabric>` | string | report (JSON) | settle | with the run |
+//! | `edits:<run>:<fabric>` | string | what a run changed in files (JSON) | keep_edits | after a week |
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
@@ -42,6 +43,7 @@
 //! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
 //! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
+//! | `session:<sha256>` | string | who signed in to the dashboard (JSON) | sign-in | after its length, or when signed out |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
@@ -51,7 +53,13 @@
 
 use super::Error;
 
-/// Changes when an older version could not read the keys of this one, or this one those of an older.
+/// Replicas of one layout work side by side, whatever their versions: that is what a rolling upgrade does. Another layout
+/// is refused at the start. 1 is the first release's.
+///
+/// What leaves the layout as it is: a new key; a new field of a record, if whoever does not know it may leave it out and
+/// may drop it when it writes the record (the loss costs another comparison at most). Fields that are not known are passed
+/// over. What needs a new layout: a new word where there is a list of words (a kind of change, a state, a fate), another
+/// type, another meaning.
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;

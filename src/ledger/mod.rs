@@ -22,10 +22,12 @@ mod dead;
 mod deliveries;
 pub mod drift;
 mod durability;
+mod edits;
 mod embedded;
 mod entry;
 mod error;
 mod events;
+mod examine;
 mod health;
 pub mod history;
 mod keys;
@@ -39,6 +41,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+mod sessions;
 mod standing;
 pub mod types;
 
@@ -62,8 +65,10 @@ use recorder::Recorder;
 use scripts::Scripts;
 
 pub use error::Error;
+pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
 pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
 #[derive(Clone)]

@@ -14,6 +14,9 @@ const PAGE: usize = 50;
 /// Jobs on a page at most.
 const MOST_PER_PAGE: usize = 1_000;
 
+/// Traces that one run is linked to at most: OpenTelemetry keeps 128 links of a span.
+const MOST_TRACES: usize = 100;
+
 type Fields = HashMap<String, String>;
 
 impl Ledger {
@@ -25,6 +28,26 @@ impl Ledger {
             .await
             .map_err(Error::unavailable("read a job"))?;
         read_job(id, fields)
+    }
+
+    /// The spans in which jobs were accepted, oldest job first; those that were not traced, or are gone, left out.
+    pub async fn traces(&self, jobs: &[JobId]) -> Result<Vec<String>, Error> {
+        let mut ids: Vec<&JobId> = jobs.iter().collect();
+        ids.sort();
+        ids.dedup();
+        ids.truncate(MOST_TRACES);
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut asked = redis::pipe();
+        for id in ids {
+            asked.hget(self.keys().of("job", id), "trace");
+        }
+        let found: Vec<Option<String>> = asked
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("read the traces of jobs"))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// A page of jobs, newest first. Costs the page, however many jobs there are.

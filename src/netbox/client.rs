@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,14 +40,24 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For a whole GET, its body included.
     pub read: Duration,
-    /// For a whole write; also how long a write whose answer was lost is given to appear.
+    /// For a whole write.
     pub write: Duration,
+    /// How long a write whose answer was lost is given to appear, before it is sent again.
+    pub appear: Duration,
+    /// Before a failed GET is tried again; doubles.
+    pub pause: Duration,
 }
 
 impl Default for Timeouts {
     /// A page of 1,000 rows takes NetBox seconds; a lot of 100 rows up to ten.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), read: Duration::from_secs(60), write: Duration::from_secs(60) }
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            appear: Duration::from_secs(60),
+            pause: Duration::from_millis(100),
+        }
     }
 }
 
@@ -112,8 +122,14 @@ impl Client {
 
     /// Asks for version and plugins; also shows whether the token is good.
     pub async fn status(&self) -> Result<Status, Error> {
-        let value = self.http.get_present("status/", &[]).await?;
-        serde_json::from_value(value).map_err(|error| self.http.unexpected("GET /api/status/", error.to_string()))
+        Ok(self.dated_status().await?.0)
+    }
+
+    /// As `status`, with the time by NetBox's clock where it tells it.
+    pub(super) async fn dated_status(&self) -> Result<(Status, Option<SystemTime>), Error> {
+        let (value, date) = self.http.get_dated("status/").await?;
+        let status = serde_json::from_value(value);
+        Ok((status.map_err(|error| self.http.unexpected("GET /api/status/", error.to_string()))?, date))
     }
 
     /// The plugin's fabrics, id to name; `None` for custom objects, where the fabric is a text field.

@@ -1,18 +1,20 @@
 //! One request to NetBox and what its answer means.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use tracing::Instrument;
 use url::Url;
 
 use crate::domain::cause::with_causes;
 use crate::domain::names::NetBoxName;
 use crate::domain::secret::SecretSource;
+use crate::telemetry;
 
 use super::Error;
 use super::client::Timeouts;
@@ -22,8 +24,6 @@ use super::refusal;
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How often a failed GET is tried again before the caller hears of it.
 const READ_RETRIES: usize = 2;
-/// The first pause before a GET is tried again; doubles.
-const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// The connection to one NetBox.
 pub(super) struct Http {
@@ -53,6 +53,8 @@ pub(super) struct Answer {
     /// `None` when the body is not JSON.
     pub json: Option<Value>,
     html: bool,
+    /// The time by NetBox's clock.
+    date: Option<SystemTime>,
     location: Option<String>,
     retry_after: Option<Duration>,
 }
@@ -110,7 +112,7 @@ impl Http {
 
     /// A GET, tried again while NetBox fails; `None` when NetBox itself says 404.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
-        let backoff = ExponentialBuilder::default().with_min_delay(READ_PAUSE).with_max_times(READ_RETRIES);
+        let backoff = ExponentialBuilder::default().with_min_delay(self.timeouts.pause).with_max_times(READ_RETRIES);
         (|| self.get_once(path, query))
             .retry(backoff)
             // A server that says when it wants to be asked again is not asked before.
@@ -118,15 +120,35 @@ impl Http {
             .await
     }
 
+    /// A GET that NetBox must have an answer to, with the time by its clock; tried once.
+    pub async fn get_dated(&self, path: &str) -> Result<(Value, Option<SystemTime>), Error> {
+        let answer = self.ask(Method::GET, path, &[]).await?;
+        let date = answer.date;
+        match (answer.status, answer.json) {
+            (StatusCode::OK, Some(json)) => Ok((json, date)),
+            (_, json) => Err(self.failure(&Method::GET, path, &Answer { json, ..answer })),
+        }
+    }
+
+    /// What an endpoint says of itself; changes nothing.
+    pub async fn options(&self, path: &str) -> Result<Value, Error> {
+        let answer = self.ask(Method::OPTIONS, path, &[]).await?;
+        match (answer.status, answer.json) {
+            (StatusCode::OK, Some(json)) => Ok(json),
+            (_, json) => Err(self.failure(&Method::OPTIONS, path, &Answer { json, ..answer })),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Answer, Error> {
+        let request = self.client.request(method.clone(), self.url(path)).query(query).timeout(self.timeouts.read);
+        self.send(request).await.map_err(|failed| match failed {
+            NoAnswer::NotSent(error) => error,
+            NoAnswer::Lost(detail) => self.unavailable(format!("{method} {}: {detail}", self.shown(path)), None),
+        })
+    }
+
     async fn get_once(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
-        let request = self.client.get(self.url(path)).query(query).timeout(self.timeouts.read);
-        let answer = match self.send(request).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::NotSent(error)) => return Err(error),
-            Err(NoAnswer::Lost(detail)) => {
-                return Err(self.unavailable(format!("GET {}: {detail}", self.shown(path)), None));
-            }
-        };
+        let answer = self.ask(Method::GET, path, query).await?;
         match (answer.status, answer.json) {
             (StatusCode::OK, Some(json)) => Ok(Some(json)),
             (StatusCode::NOT_FOUND, Some(_)) => Ok(None),
@@ -161,9 +183,20 @@ impl Http {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+        let request = request.build().map_err(|error| self.no_answer(error))?;
+        let span = telemetry::request_span("NetBox", request.method().as_str(), request.url().path());
+        self.exchange(request).instrument(span).await
+    }
+
+    async fn exchange(&self, mut request: reqwest::Request) -> Result<Answer, NoAnswer> {
         let token = self.authorization().map_err(NoAnswer::NotSent)?;
-        let mut response = request.header(AUTHORIZATION, token).send().await.map_err(|error| self.no_answer(error))?;
+        request.headers_mut().insert(AUTHORIZATION, token);
+        if let Some(Ok(trace)) = telemetry::outgoing().map(HeaderValue::try_from) {
+            request.headers_mut().insert("traceparent", trace);
+        }
+        let mut response = self.client.execute(request).await.map_err(|error| self.no_answer(error))?;
         let status = response.status();
+        telemetry::answered(status.as_u16());
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
@@ -178,6 +211,7 @@ impl Http {
             request_id: text("x-request-id"),
             json: if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() },
             html: is_html(&headers),
+            date: text(DATE.as_str()).and_then(|text| httpdate::parse_http_date(&text).ok()),
             location: text(LOCATION.as_str()),
             retry_after: text(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
         })

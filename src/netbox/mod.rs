@@ -17,10 +17,12 @@
 //! | `write` | one lot: look, send, settle every row |
 //! | `lookup` | what of a lot NetBox has, before and after a request |
 //! | `refusal` | NetBox's errors, in all their shapes |
+//! | `examine` | what the token may do, and whether changes are told to us |
 //! | `setup` | object types, webhook and event rules |
 
 mod changelog;
 mod client;
+mod examine;
 mod form;
 mod http;
 mod lookup;
@@ -37,6 +39,7 @@ use crate::domain::key::ObjectId;
 use crate::domain::lease::LeaseLost;
 
 pub use client::{Client, Model, Options, Status, Timeouts};
+pub use examine::{Access, Examined, Hooks};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 

@@ -19,10 +19,12 @@ use super::{Error, rows::FIELDS};
 
 /// The webhook's and the event rule's name in NetBox.
 const NAME: &str = "fgd-sync";
-const TYPES: &str = "plugins/custom-objects/custom-object-types/";
+pub(super) const TYPES: &str = "plugins/custom-objects/custom-object-types/";
 const TYPE_FIELDS: &str = "plugins/custom-objects/custom-object-type-fields/";
-const WEBHOOKS: &str = "extras/webhooks/";
-const EVENT_RULES: &str = "extras/event-rules/";
+pub(super) const WEBHOOKS: &str = "extras/webhooks/";
+pub(super) const EVENT_RULES: &str = "extras/event-rules/";
+/// What an event rule must send.
+pub(super) const EVENTS: [&str; 3] = ["object_created", "object_updated", "object_deleted"];
 
 /// What to set up.
 pub struct SetupOptions {
@@ -64,7 +66,7 @@ pub async fn setup(client: &Client, options: &SetupOptions) -> Result<Vec<SetupS
 }
 
 /// NetBox's names of the types that need no setting up.
-fn types_that_are_there(client: &Client) -> BTreeSet<String> {
+pub(super) fn types_that_are_there(client: &Client) -> BTreeSet<String> {
     let of_kind = |spec: &KindSpec| match client.form(spec) {
         Form::Plugin { model, .. } => Some(format!("netbox_hedgehog.{model}")),
         Form::Mapped(mapping) => Some(mapping.object_type.clone()),
@@ -156,7 +158,7 @@ impl Setup<'_> {
         let wanted = json!({
             "name": NAME,
             "object_types": object_types,
-            "event_types": ["object_created", "object_updated", "object_deleted"],
+            "event_types": EVENTS,
             "enabled": true,
             "action_type": "webhook",
             "action_object_type": "extras.webhook",
@@ -252,17 +254,17 @@ fn field_body(field: &str, of_type: Option<u64>) -> Value {
     })
 }
 
-fn text<'a>(row: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(row: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
     row.get(field).and_then(Value::as_str)
 }
 
 /// A choice, which NetBox shows bare or as `{"value", "label"}`.
-fn choice(value: &Value) -> Option<&str> {
+pub(super) fn choice(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("value").and_then(Value::as_str))
 }
 
 /// A reference, which NetBox shows as an id or as a nested object.
-fn id_in(row: &Map<String, Value>, field: &str) -> Option<u64> {
+pub(super) fn id_in(row: &Map<String, Value>, field: &str) -> Option<u64> {
     let value = row.get(field)?;
     value.as_u64().or_else(|| value.get("id").and_then(Value::as_u64))
 }

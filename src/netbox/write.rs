@@ -358,9 +358,9 @@ impl Lot<'_> {
         Ok(if rest.is_empty() { Vec::new() } else { vec![Piece::fresh(rest)] })
     }
 
-    /// No answer came: NetBox may still be working, so what it has is looked at for as long as a write may take.
+    /// No answer came: NetBox may still be working, so what it has is looked at for as long as it may take to appear.
     async fn after_silence(&mut self, open: &[Open], tries: u32, detail: String) -> Result<Vec<Piece>, Error> {
-        let patience = self.client.http.timeouts.write;
+        let patience = self.client.http.timeouts.appear;
         let pause = (patience / 10).clamp(Duration::from_millis(10), Duration::from_secs(5));
         let started = Instant::now();
         let mut rows: Vec<usize> = open.iter().map(|open| open.row).collect();

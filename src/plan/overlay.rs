@@ -79,7 +79,7 @@ pub(super) fn decide_with<'a>(
 ) -> (Decision<'a>, Overlay<'a>) {
     let (decision, verdict) = match one_content(&documents) {
         Ok((first, digest)) => judge(standing, first, digest, context),
-        Err(reason) => (decide(standing, context), Verdict::Held(reason)),
+        Err(reason) => (until_one_is_left(standing, &reason, context), Verdict::Held(reason)),
     };
     (decision, Overlay { documents, verdict })
 }
@@ -92,6 +92,13 @@ fn one_content<'a>(documents: &[DocumentRef<'a>]) -> Result<(DocumentRef<'a>, Di
     }
     let why = format!("{} different documents want to be {}: keep one", documents.len(), first.document.key);
     Err(Reason::new("several_documents_for_one_key", why))
+}
+
+/// A key with contradicting documents stays as both sides have it: whichever document is left has not seen what moved.
+fn until_one_is_left<'a>(standing: &Standing<'a>, reason: &Reason, context: Context) -> Decision<'a> {
+    let decision = decide(standing, context);
+    let moves_nothing = matches!(decision, Decision::Agreed | Decision::Held(_) | Decision::Conflict(_));
+    if moves_nothing || standing.lost.is_some() { decision } else { Decision::Held(reason.clone()) }
 }
 
 fn judge<'a>(

@@ -34,13 +34,15 @@ pub struct Rewound {
     pub tree: Tree,
     /// What makes the head's tree this one.
     pub edits: Edits,
+    /// What these files hold at the head, where they exist.
+    pub before: BTreeMap<RepoPath, Bytes>,
     /// What that does to each object.
     pub objects: BTreeMap<Key, Verb>,
 }
 
 /// The files below managed/ that differ between two trees of a fabric's directory.
 ///
-/// Only ordinary files are put back; a link is left as it is.
+/// Only ordinary files with usable names are put back; a link is left as it is.
 pub fn differing(directory: &RepoPath, then: &Tree, now: &Tree) -> Vec<Differing> {
     let managed = managed_dir(directory);
     let paths: BTreeSet<&RepoPath> = then.keys().chain(now.keys()).collect();
@@ -48,7 +50,8 @@ pub fn differing(directory: &RepoPath, then: &Tree, now: &Tree) -> Vec<Differing
     let found = paths.into_iter().filter(of_objects).filter_map(|path| {
         let (was, is) = (then.get(path), now.get(path));
         let same = was.map(|entry| &entry.blob) == is.map(|entry| &entry.blob);
-        let is_file = |entry: &TreeEntry| matches!(entry.mode, Mode::File | Mode::Executable);
+        let is_file =
+            |entry: &TreeEntry| entry.misnamed.is_none() && matches!(entry.mode, Mode::File | Mode::Executable);
         let ordinary = was.is_none_or(is_file) && is.is_none_or(is_file);
         (!same && ordinary).then(|| Differing {
             path: path.clone(),
@@ -89,6 +92,8 @@ pub fn rewind(
                 rewound.edits.insert(path.clone(), Edit::Delete);
             }
         }
+        let held = now.as_ref().and_then(|blob| contents.get(blob));
+        rewound.before.extend(held.map(|bytes| (path.clone(), bytes.clone())));
         before.extend(keys.0);
         after.extend(keys.1);
     }

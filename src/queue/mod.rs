@@ -6,13 +6,15 @@
 mod health;
 pub mod metrics;
 pub mod schedules;
+mod spans;
 mod workers;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::FutureExt;
+use tracing::Instrument;
 
 use crate::domain::lease::LeaseProof;
 use crate::ledger::types::{Claim, JobError, PartOutcome, Settlement};
@@ -45,13 +47,25 @@ const SETTLE_AGAIN: Duration = Duration::from_millis(500);
 ///
 /// An error is the ledger's: of the claim, or of the settlement (the batch is then given again when its lease ends).
 pub async fn step<W: Work>(ledger: &Ledger, work: &W, name: &str) -> Result<bool, LedgerError> {
+    let asked = SystemTime::now();
     let Some(claim) = ledger.claim(name).await? else { return Ok(false) };
-    run_claim(ledger, work, claim, &WorkMetrics::default()).await?;
+    run_claim(ledger, work, (claim, asked), &WorkMetrics::default()).await?;
     Ok(true)
 }
 
+/// Runs the work in a span of its own, which goes on where its jobs were accepted. `asked` is when it was claimed.
+async fn run_claim<W: Work>(
+    ledger: &Ledger,
+    work: &W,
+    (claim, asked): (Claim, SystemTime),
+    metrics: &WorkMetrics,
+) -> Result<(), LedgerError> {
+    let span = spans::of_run(ledger, &claim, asked).await;
+    carry(ledger, work, claim, metrics).instrument(span).await
+}
+
 /// Runs the work under a lease that is kept, and settles whatever came of it.
-async fn run_claim<W: Work>(ledger: &Ledger, work: &W, claim: Claim, metrics: &WorkMetrics) -> Result<(), LedgerError> {
+async fn carry<W: Work>(ledger: &Ledger, work: &W, claim: Claim, metrics: &WorkMetrics) -> Result<(), LedgerError> {
     let begun = Instant::now();
     metrics.begun(&claim);
     let renewer = Renewer::start(ledger.clone(), claim.proof.clone());
@@ -62,7 +76,7 @@ async fn run_claim<W: Work>(ledger: &Ledger, work: &W, claim: Claim, metrics: &W
             panicked(&claim, panic.as_ref())
         }
     };
-    let settled = settle(ledger, &claim, &settlement).await;
+    let settled = settle(ledger, &claim, &settlement).instrument(tracing::debug_span!("settle")).await;
     drop(renewer);
     metrics.ended(begun.elapsed());
     settled?;

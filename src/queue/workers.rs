@@ -11,7 +11,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apalis::prelude::{BackendBuilder, Task, WorkerBuilder, WorkerBuilderExt, WorkerContext, WorkerError};
 use futures::future::BoxFuture;
@@ -194,6 +194,7 @@ impl<W: Work> Source<W> {
     async fn begin(&self) -> Result<Option<Running>, LedgerError> {
         let source = self.clone();
         let begun = tokio::spawn(async move {
+            let asked = SystemTime::now();
             let Some(claim) = source.ledger.claim(&source.name).await? else { return Ok(None) };
             if *source.stopping.borrow() {
                 let returned = claim.parts.iter().map(|part| (part.fabric.clone(), PartOutcome::Returned)).collect();
@@ -202,7 +203,9 @@ impl<W: Work> Source<W> {
                 return Ok(None);
             }
             Ok(Some(Running(tokio::spawn(async move {
-                if let Err(error) = run_claim(&source.ledger, source.work.as_ref(), claim, &source.metrics).await {
+                if let Err(error) =
+                    run_claim(&source.ledger, source.work.as_ref(), (claim, asked), &source.metrics).await
+                {
                     tracing::error!(error = &error as &dyn std::error::Error, "a run could not be settled");
                 }
                 // Its target may have more to do.

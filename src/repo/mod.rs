@@ -12,7 +12,7 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::edit::{CommitMessage, Edits, Tree};
+use crate::domain::edit::{CommitMessage, Edits, Mode, Tree, TreeEntry};
 use crate::domain::lease::{LeaseLost, LeaseProof};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
@@ -25,7 +25,8 @@ pub trait Repository: Send + Sync {
     /// The branch's head as the server has it now; `None` when the branch does not exist or the repository is empty.
     async fn head(&self, branch: &BranchName) -> Result<Option<Oid>, Error>;
 
-    /// Every file of a commit below `directory`, complete or an error; empty when the directory does not exist.
+    /// Every file of a commit below `directory`, complete or an error; empty when the directory does not exist. A file whose
+    /// name cannot be a path is there too, as misnamed.
     async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error>;
 
     /// The content of blobs, each exactly as Git has it; an error names a blob that is missing.
@@ -80,6 +81,17 @@ pub trait Repository: Send + Sync {
         None
     }
 
+    /// What the server's rules and permissions say against a commit on this branch, a sentence each; it writes nothing,
+    /// and tells nothing where the server keeps such things to itself.
+    async fn obstacles(&self, _branch: &BranchName, _exists: bool) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// How the server tells a receiver of pushes; `None` where that is not known through an API.
+    async fn webhook(&self, _receiver: &Url) -> Result<Option<HookState>, Error> {
+        Ok(None)
+    }
+
     /// Makes the server tell a receiver of pushes, or mends how it does; `None` where that is not done through an API.
     async fn set_up_webhook(&self, _webhook: &Webhook) -> Result<Option<HookEffect>, Error> {
         Ok(None)
@@ -107,6 +119,32 @@ pub enum History {
     Unrelated,
 }
 
+/// One file as a repository names it.
+struct Named {
+    name: Vec<u8>,
+    mode: Mode,
+    blob: Oid,
+    size: Option<u64>,
+}
+
+/// The tree of these files, as far as they are below a directory. A tree without the misnamed ones would be a lie.
+fn tree_of(files: impl IntoIterator<Item = Named>, directory: &RepoPath) -> Tree {
+    let mut tree = Tree::new();
+    let mut misnamed = Vec::new();
+    for Named { name, mode, blob, size } in files {
+        let path = str::from_utf8(&name).map_err(|_| "it is not UTF-8".to_owned());
+        match path.and_then(|name| RepoPath::new(name).map_err(|bad| bad.reason.to_owned())) {
+            Ok(path) => drop(tree.insert(path, TreeEntry { mode, blob, size, misnamed: None })),
+            Err(why) => misnamed.push((RepoPath::escaped(&name), TreeEntry { mode, blob, size, misnamed: Some(why) })),
+        }
+    }
+    for (shown, entry) in misnamed {
+        tree.entry(shown).or_insert(entry);
+    }
+    tree.retain(|path, _| path.below(directory).is_some());
+    tree
+}
+
 /// The webhook that a repository should have.
 pub struct Webhook {
     pub receiver: Url,
@@ -123,6 +161,19 @@ pub enum HookEffect {
     Mended(Vec<&'static str>),
     /// It was right, as far as it can be seen; its secret is set all the same.
     Unchanged,
+}
+
+/// A webhook as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookState {
+    /// None leads to the receiver.
+    Missing,
+    Found {
+        /// What is not as it should be, by name.
+        wrong: Vec<&'static str>,
+        /// HTTP status of the last delivery of a push, 0 when nobody answered; `None` before the first.
+        last: Option<u16>,
+    },
 }
 
 /// What the server shows beside a commit, where it has such a place.

@@ -43,7 +43,7 @@ pub async fn write_netbox(
     asked_by: String,
 ) -> Result<Applied, Failure> {
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
-    let plan = plan_fabric(&gathered.sides, &fabric.policy);
+    let plan = planned(&gathered, &fabric);
     let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
     let context = Writing { runner, fabric: &fabric, proof, asked_by };
     for _ in 0..MAX_ROUNDS {
@@ -53,7 +53,7 @@ pub async fn write_netbox(
         for lot in lots(std::mem::take(&mut applied.plan.netbox)) {
             context.write_lot(&mut applied, &lot).await?;
         }
-        applied.plan = plan_fabric(&applied.gathered.sides, &fabric.policy);
+        applied.plan = planned(&applied.gathered, &fabric);
     }
     if applied.plan.netbox.is_empty() {
         return Ok(applied);
@@ -63,6 +63,10 @@ pub async fn write_netbox(
         format!("after {MAX_ROUNDS} rounds of writes the plan for {} still asks NetBox for more", fabric.name),
         "report this with the run's id: it is a defect",
     )))
+}
+
+fn planned(gathered: &Gathered, fabric: &Fabric) -> FabricPlan {
+    tracing::debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy))
 }
 
 /// Cuts the writes into lots of one kind and one verb, in the order planned.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::{Instrument, debug_span};
+
 use crate::domain::change::Change;
 use crate::domain::conflict::Documents;
 use crate::domain::edit::{CommitMessage, Edits};
@@ -22,7 +24,7 @@ use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
 use super::history::{find_break, stalled};
 use super::shown::show;
-use super::{Runner, report};
+use super::{Runner, edits, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
 const MAX_PLANS: usize = 8;
@@ -94,10 +96,11 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     }
 
     // Where nothing is ready, nothing is known of what a proposal should say.
-    let (edits, message) = together(runner, claim, &ready);
+    let (all_edits, message) = together(runner, claim, &ready);
+    let delivering = deliver(runner, claim, head.as_ref(), (&all_edits, &message));
     let delivered = match ready.is_empty() {
         true => Delivered::Nothing,
-        false => deliver(runner, claim, head.as_ref(), (&edits, &message)).await?,
+        false => delivering.instrument(debug_span!("commit", edits = all_edits.len())).await?,
     };
     for share in &ready {
         let outcome = conclude(runner, claim, share, (head.as_ref(), &delivered)).await?;
@@ -150,6 +153,7 @@ async fn conclude(
     }
     let advance = Advance { drift: Some(drift), ..advance };
     runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+    edits::keep(runner, claim, &applied.gathered, &applied.plan).await;
     let report = report::of(claim, &part.fabric, head, delivered, applied);
     let held = review.is_some() || report::needs_a_person(&report, part, &applied.gathered.memory);
     Ok(PartOutcome::Done { report: Box::new(report), held })
@@ -168,11 +172,11 @@ async fn prepare<'a>(
     (head, broken): (Option<&Oid>, Option<&HistoryBreak>),
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let mut gathered = gather(runner, part, head).await?;
+    let mut gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
     if is_dry_run(part) {
         // Deletions will be guarded should somebody accept the history.
         gathered.sides.deletions.new_history |= broken.is_some();
-        let mut plan = plan_fabric(&gathered.sides, &fabric.policy);
+        let mut plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
         match &gathered.rewound {
             // What differs from an earlier state is no drift.
             Some((rewound, rollback)) => rewound.join(&mut plan, rollback, &BTreeMap::new()),
@@ -182,6 +186,7 @@ async fn prepare<'a>(
                 runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
             }
         }
+        edits::keep(runner, claim, &gathered, &plan).await;
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
         return Ok(Prepared::Dry(PartOutcome::Done { report: Box::new(report), held: false }));
     }
@@ -191,7 +196,8 @@ async fn prepare<'a>(
         fabric.target,
         claim.run
     );
-    let mut applied = write_netbox(runner, &claim.proof, gathered, asked_by).await?;
+    let applying = debug_span!("apply", fabric = %part.fabric);
+    let mut applied = write_netbox(runner, &claim.proof, gathered, asked_by).instrument(applying).await?;
     if let Some((rewound, rollback)) = &applied.gathered.rewound {
         rewound.join(&mut applied.plan, rollback, &applied.written);
     }

@@ -152,3 +152,56 @@ impl From<LeaseLost> for Failure {
         Self::Transient(error("lease_lost", lost.to_string(), "nothing: whoever holds the lease now goes on"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::names::{BranchName, RepoName, Target};
+
+    fn class(failure: &Failure) -> &'static str {
+        match failure {
+            Failure::Transient(_) => "transient",
+            Failure::WaitUntil { .. } => "wait until",
+            Failure::Conflict(_) => "conflict",
+            Failure::Stalled(_) => "stalled",
+            Failure::Refused(_) => "refused",
+        }
+    }
+
+    #[test]
+    fn every_failure_of_a_repository_has_one_consequence() {
+        use repo::Error as E;
+        let (branch, remote, detail) = (BranchName::new("main"), "r".to_owned(), "d".to_owned());
+        let target = Target { repo: RepoName::new("r"), branch: branch.clone() };
+        let later = Some(Duration::from_secs(60));
+        let oid = "1".repeat(40).parse().unwrap();
+        let lost = LeaseLost { target, left: Duration::ZERO, needed: Duration::ZERO };
+
+        let consequences = [
+            (E::HeadMoved { branch: branch.clone(), now: None }, "conflict", "head_moved"),
+            (E::Uncertain { branch: branch.clone(), detail: detail.clone() }, "transient", "push_uncertain"),
+            (E::Refused { branch, detail: detail.clone() }, "stalled", "push_refused"),
+            (E::Denied { remote: remote.clone(), detail: detail.clone() }, "stalled", "git_denied"),
+            (E::NotFound { remote: remote.clone(), detail: detail.clone() }, "stalled", "git_not_found"),
+            (
+                E::Unavailable { remote: remote.clone(), detail: detail.clone(), after: None },
+                "transient",
+                "git_unavailable",
+            ),
+            (
+                E::Unavailable { remote: remote.clone(), detail: detail.clone(), after: later },
+                "wait until",
+                "git_unavailable",
+            ),
+            (E::Missing { remote, oid }, "transient", "git_object_missing"),
+            (E::Local { doing: "x", detail }, "transient", "local_trouble"),
+            (E::Lease(lost), "transient", "lease_lost"),
+        ];
+
+        for (error, consequence, code) in consequences {
+            let failure = Failure::from(error);
+            assert_eq!((class(&failure), failure.error().code.as_str()), (consequence, code));
+            assert!(!failure.error().remedy.is_empty());
+        }
+    }
+}

@@ -133,6 +133,10 @@ impl<'a> Sorted<'a> {
     }
 
     fn managed(&mut self, path: &'a RepoPath, entry: &'a TreeEntry) {
+        if let Some(why) = &entry.misnamed {
+            self.broken.push(BrokenFile { path: path.clone(), reason: raw::misnamed(why) });
+            return;
+        }
         if let Mode::Symlink | Mode::Submodule = entry.mode {
             let reason = Reason::new("not_a_file", "it is a symbolic link or a submodule; put a file in its place");
             self.broken.push(BrokenFile { path: path.clone(), reason });
@@ -148,8 +152,7 @@ impl<'a> Sorted<'a> {
 
     fn blobs(&self) -> BTreeSet<Oid> {
         let changed = self.changed.iter().map(|(_, blob)| (*blob).clone());
-        let raw =
-            self.raw.iter().filter(|(_, entry)| entry.mode != Mode::Submodule).map(|(_, entry)| entry.blob.clone());
+        let raw = self.raw.iter().filter(|(_, entry)| has_content(entry)).map(|(_, entry)| entry.blob.clone());
         let strewn = self.strewn.iter().map(|(_, entry)| entry.blob.clone());
         changed.chain(raw).chain(strewn).collect()
     }
@@ -228,8 +231,14 @@ fn own_file(one: GitSide, other: GitSide, of: Of) -> (GitSide, Option<RepoPath>)
     (own, copy)
 }
 
+/// Whether a raw file is read: a misnamed one is not looked into, and a submodule's content is elsewhere.
+fn has_content(entry: &TreeEntry) -> bool {
+    entry.misnamed.is_none() && entry.mode != Mode::Submodule
+}
+
 fn is_file(entry: &TreeEntry) -> bool {
     match entry.mode {
+        _ if entry.misnamed.is_some() => false,
         Mode::File | Mode::Executable => true,
         Mode::Symlink | Mode::Submodule => false,
     }

@@ -4,6 +4,7 @@ mod apply;
 mod attempt;
 mod contents;
 mod deliver;
+mod edits;
 mod failure;
 mod gather;
 mod git_side;

@@ -144,7 +144,7 @@ fn agreed(first: &Sides, bases: &BTreeMap<Key, Base>, files: &Edits) -> Result<S
         if known.is_none() {
             sides.own_files.insert(path.clone(), bytes.clone());
         }
-        sides.tree.insert(path.clone(), TreeEntry { mode: Mode::File, blob, size: None });
+        sides.tree.insert(path.clone(), TreeEntry { mode: Mode::File, blob, size: None, misnamed: None });
     }
     for (key, side) in &mut sides.keys {
         let base = bases.get(key).ok_or_else(|| Failure(format!("the first plan has no base for {key}")))?;

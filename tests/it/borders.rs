@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of the crate, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
+    ("telemetry", &["domain"]),
     ("domain", &[]),
     ("plan", &["domain"]),
     ("validate", &["domain"]),
     ("lint", &["plan", "validate", "domain"]),
     ("webhook", &["domain"]),
     ("config", &["domain"]),
-    ("repo", &["domain"]),
-    ("netbox", &["domain"]),
-    ("ledger", &["domain"]),
+    ("repo", &["domain", "telemetry"]),
+    ("netbox", &["domain", "telemetry"]),
+    ("ledger", &["domain", "telemetry"]),
     ("run", &["plan", "validate", "repo", "netbox", "ledger", "domain"]),
-    ("queue", &["run", "ledger"]),
+    ("queue", &["run", "ledger", "telemetry"]),
     // Never repo or netbox: an answer must not wait for either.
-    ("http", &["webhook", "ledger", "queue", "domain"]),
+    ("http", &["webhook", "ledger", "queue", "domain", "telemetry"]),
 ];
 
 /// `queue` speaks in the domain's words too, since those of run and ledger are made of them.

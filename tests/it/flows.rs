@@ -443,3 +443,30 @@ async fn the_api_shows_every_item_of_a_job_and_its_commit() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_file_with_an_unusable_name_is_shown_and_the_rest_of_the_fabric_goes_on() {
+    let app = TestApp::ready().await;
+    let server = |name: &str| {
+        format!(
+            "apiVersion: wiring.githedgehog.com/v1beta1\nkind: Server\nmetadata:\n  name: {name}\nspec: {{description: x}}\n"
+        )
+    };
+
+    let files = [("raw/back\\slash.yaml", server("one")), ("managed/servers/line\nbreak.yaml", server("two"))];
+    app.push(&files.each_ref().map(|(path, text)| (*path, text.as_str()))).await;
+    app.push(&[("raw/good.yaml", &server("good"))]).await;
+    let jobs = app.sync().await;
+
+    assert_eq!(app.netbox.names("Server"), ["good"]);
+    let files = app.files().await;
+    assert!(files.contains_key("managed/servers/good.yaml") && files.contains_key("raw/back\\slash.yaml"));
+    let held = jobs.iter().find(|job| job.state == JobState::Held).expect("a person must rename them");
+    let shown = app.get(&format!("/api/v1/jobs/{}", held.id)).await.to_string();
+    for part in
+        ["lab/raw/back%5Cslash.yaml", "lab/managed/servers/line%0Abreak.yaml", "unusable_name", "rename the file"]
+    {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    app.finish().await;
+}

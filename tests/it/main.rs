@@ -5,7 +5,10 @@
 mod adoption;
 mod api;
 mod borders;
+mod cli;
 mod conflicts;
+mod dashboard;
+mod deploy;
 mod drift;
 mod fake_github;
 mod flows;
@@ -17,6 +20,7 @@ mod ledger;
 mod lint;
 mod more_kinds;
 mod netbox_client;
+mod outages;
 mod private_networks;
 mod proposals;
 mod queue;
@@ -25,6 +29,9 @@ mod repository_contract;
 mod rollback;
 mod settings;
 mod status_api;
+mod storm;
+mod telemetry;
+mod tls;
 mod validation;
 
 #[path = "../support/mod.rs"]

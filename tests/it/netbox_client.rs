@@ -100,7 +100,13 @@ fn options(url: &str, token: SecretSource, model: Model, write: Duration) -> Opt
         catalogue: Catalogue::hedgehog().clone(),
         ca_file: None,
         proxy: None,
-        timeouts: Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(10), write },
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(10),
+            write,
+            appear: write,
+            ..Timeouts::default()
+        },
     }
 }
 

@@ -242,6 +242,7 @@ fn the_example_states_the_defaults() {
     assert_eq!(example.schedule, defaults.schedule);
     assert_eq!(example.retry, defaults.retry);
     assert_eq!((example.workers, example.listen, &example.log), (defaults.workers, defaults.listen, &defaults.log));
+    assert_eq!(example.worker_listen, defaults.worker_listen);
     assert_eq!(example.lease, defaults.lease);
     assert_eq!(example.data_directory, defaults.data_directory);
     let lab = FabricName::new("lab");
@@ -416,6 +417,7 @@ fn an_empty_variable_counts_as_not_set() {
 #[test]
 fn an_unknown_variable_is_a_warning_and_a_clusters_own_are_not() {
     let case = Case::new(GOOD).variable("FGD_WORKRES", "9").variable("FGD_SYNC_SERVICE_HOST", "10.0.0.1");
+    let case = case.variable("FGD_URL", "http://127.0.0.1:8080");
 
     let warnings = case.settings().warnings;
 

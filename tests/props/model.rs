@@ -168,7 +168,8 @@ impl Model {
     }
 
     fn empty_sides(&self) -> Sides {
-        let entry = |bytes: &Bytes| TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: None };
+        let entry =
+            |bytes: &Bytes| TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: None, misnamed: None };
         let tree: Tree = self.git.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect();
         let own = [path(".hnp/manifest.yaml"), path(".hnp/archive-log.yaml")];
         Sides {

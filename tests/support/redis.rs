@@ -1,5 +1,6 @@
 //! A real Redis for each test, and a ledger on it.
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,27 +14,58 @@ use tempfile::TempDir;
 pub struct RedisServer {
     child: Child,
     directory: TempDir,
+    settings: &'static [&'static str],
+}
+
+fn launch(directory: &Path, settings: &[&str]) -> Child {
+    let socket = directory.join("redis.sock");
+    let child = Command::new("redis-server")
+        .args(["--port", "0", "--save", ""])
+        .args(settings)
+        .arg("--dir")
+        .arg(directory)
+        .arg("--unixsocket")
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed (package redis-server)");
+    let begun = Instant::now();
+    while !is_ready(&socket) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "redis-server does not answer");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+/// Whether it answers, and has read its files.
+fn is_ready(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    let mut answer = [0; 5];
+    let asked = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
+    asked.is_ok() && &answer == b"+PONG"
 }
 
 impl RedisServer {
     /// Starts it and waits until it listens.
     pub fn start() -> Self {
+        Self::with(&["--appendonly", "no"])
+    }
+
+    /// One that keeps what it is told when it is killed (but not when the machine is).
+    pub fn start_durable() -> Self {
+        Self::with(&["--appendonly", "yes", "--appendfsync", "no"])
+    }
+
+    fn with(settings: &'static [&'static str]) -> Self {
         let directory = TempDir::with_prefix("fgd-redis-").expect("a directory for redis-server");
-        let child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--dir"])
-            .arg(directory.path())
-            .arg("--unixsocket")
-            .arg(directory.path().join("redis.sock"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed (package redis-server)");
-        let server = Self { child, directory };
-        let begun = Instant::now();
-        while UnixStream::connect(server.directory.path().join("redis.sock")).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "redis-server does not listen");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        server
+        Self { child: launch(directory.path(), settings), directory, settings }
+    }
+
+    /// Kills it in the middle of whatever it does, and starts it again on the same files.
+    pub fn crash(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+        self.child = launch(self.directory.path(), self.settings);
     }
 
     /// Its socket.

@@ -13,14 +13,15 @@ use crate::domain::kind::Kind;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
 use crate::ledger::conflicts::ConflictRecord;
-use crate::ledger::types::{Accept, Origin};
+use crate::ledger::types::{Accept, Accepted, Origin};
 
 use super::HttpState;
 use super::answers::AcceptedView;
 use super::input::{JsonBody, NoParameters, Query, limit};
 use super::problem::Problem;
 use super::token::{ApiToken, Operator};
-use request::ResolveRequest;
+
+pub(super) use request::{ResolveRequest, SideWord};
 use views::{ConflictDetailView, ConflictView, ConflictsView};
 
 /// Largest page, and the one when none is asked for.
@@ -62,17 +63,35 @@ pub(super) async fn list_conflicts(
 ) -> Result<HttpResponse, Problem> {
     let ConflictsQuery { fabric, cursor, limit: asked } = query.0;
     let limit = limit(asked.as_deref(), STANDARD, MOST)?;
-    let mut fabrics: Vec<&Fabric> = match fabric {
-        Some(name) => vec![find_fabric(&state, &name)?],
+    let (listed, next) = list(&state, fabric.as_deref(), cursor.as_deref(), limit).await?;
+    let conflicts = listed.into_iter().map(|Listed { fabric, key, record }| ConflictView::of(&fabric, key, record));
+    Ok(HttpResponse::Ok().json(ConflictsView { conflicts: conflicts.collect(), next }))
+}
+
+/// A conflict of a list.
+pub(super) struct Listed {
+    pub fabric: FabricName,
+    pub key: Key,
+    pub record: ConflictRecord,
+}
+
+/// A page of conflicts by fabric and object, and where the next one begins.
+pub(super) async fn list(
+    state: &HttpState,
+    fabric: Option<&str>,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Listed>, Option<String>), Problem> {
+    let fabrics: Vec<&Fabric> = match fabric {
+        Some(name) => vec![find_fabric(state, name)?],
         None => state.routing.fabrics.iter().collect(),
     };
-    fabrics.sort_by(|a, b| a.name.cmp(&b.name));
     let mut conflicts = Vec::new();
     for fabric in fabrics {
         for (key, record) in state.ledger.conflicts(&fabric.name).await? {
             let place = format!("{}/{key}", fabric.name);
-            if cursor.as_ref().is_none_or(|cursor| place > *cursor) {
-                conflicts.push((place, ConflictView::of(&fabric.name, key, record)));
+            if cursor.is_none_or(|cursor| place.as_str() > cursor) {
+                conflicts.push((place, Listed { fabric: fabric.name.clone(), key, record }));
             }
         }
     }
@@ -80,8 +99,7 @@ pub(super) async fn list_conflicts(
     let more = conflicts.len() > limit;
     conflicts.truncate(limit);
     let next = conflicts.last().filter(|_| more).map(|(place, _)| place.clone());
-    Ok(HttpResponse::Ok()
-        .json(ConflictsView { conflicts: conflicts.into_iter().map(|(_, view)| view).collect(), next }))
+    Ok((conflicts.into_iter().map(|(_, listed)| listed).collect(), next))
 }
 
 /// Shows one conflict with the documents of both sides and of what they last agreed on
@@ -149,9 +167,20 @@ pub(super) async fn resolve_conflict(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let (fabric, key) = object(&state, path.into_inner())?;
-    let choice = body.0.choice(&key, &state.routing.catalogue)?;
-    let (record, documents, _) = find(&state, fabric, &key).await?;
-    body.0.require_version(&record.conflict)?;
+    let accepted = decide(&state, &token, (fabric, key), &body.0).await?;
+    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+}
+
+/// Records what a person decided about an object; the job that carries it out.
+pub(super) async fn decide(
+    state: &HttpState,
+    token: &ApiToken,
+    (fabric, key): (&Fabric, Key),
+    asked: &ResolveRequest,
+) -> Result<Accepted, Problem> {
+    let choice = asked.choice(&key, &state.routing.catalogue)?;
+    let (record, documents, _) = find(state, fabric, &key).await?;
+    asked.require_version(&record.conflict)?;
     request::require_possible(&choice, fabric, &record.conflict, &documents)?;
     let resolution = Resolution {
         choice,
@@ -163,8 +192,7 @@ pub(super) async fn resolve_conflict(
     let what = format!("conflict of {key} resolved by {}", token.name);
     let changes = vec![(fabric.name.clone(), fabric.target.clone(), Change::Resolution { key })];
     let accept = Accept { origin: Origin::Request { what }, dedupe: None, changes, at_once: true };
-    let accepted = state.accept(&accept).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+    Ok(state.accept(&accept).await?)
 }
 
 fn find_fabric<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Problem> {
@@ -174,14 +202,14 @@ fn find_fabric<'s>(state: &'s HttpState, name: &str) -> Result<&'s Fabric, Probl
     })
 }
 
-fn object(
+pub(super) fn object(
     state: &HttpState,
     (fabric, kind, namespace, name): (String, String, String, String),
 ) -> Result<(&Fabric, Key), Problem> {
     Ok((find_fabric(state, &fabric)?, Key { kind: Kind::new(&kind), namespace, name }))
 }
 
-async fn find(
+pub(super) async fn find(
     state: &HttpState,
     fabric: &Fabric,
     key: &Key,

@@ -16,12 +16,12 @@ use super::Problem;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ResolveRequest {
     #[schema(required, value_type = SideWord)]
-    side: Option<SideWord>,
+    pub(in crate::http) side: Option<SideWord>,
     /// With `merged`: the whole Kubernetes document that both sides shall have. Of the file everything that NetBox cannot
     /// hold stays as it is.
-    document: Option<Map<String, Value>>,
+    pub(in crate::http) document: Option<Map<String, Value>>,
     /// The conflict's `version` as it was shown: refused when the sides moved since. Without it, what is recorded now.
-    version: Option<String>,
+    pub(in crate::http) version: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]

@@ -1,12 +1,12 @@
 -- Records deliveries and requests in their order: for each its job and its changes, or that it was there already.
 -- ARGV: settings; then for each: key of the dedupe text or '', whose delivery it is (netbox, github or '' for none),
---       randomness (12 digits), origin, urgency (debounced, at_once or insistent), number of changes; and for each change: fabric,
+--       randomness (12 digits), origin, urgency (debounced, at_once or insistent), number of changes, span that it came in or ''; and for each change: fabric,
 --       target, slot, event, cascade, user, the rest of the change.
 -- Answers for each its job, and 1 when it is a duplicate.
 --
 -- Many come in one call when Redis is busy, and a command costs more than what it does: so each key is written once.
 -- Everything is read and joined before anything is written: an error on the way leaves no job without its changes.
-local ITEM, CHANGE, MOST = 6, 7, 1000
+local ITEM, CHANGE, MOST = 7, 7, 1000
 
 local function write(command, key, list)
   for i = 1, #list, MOST do redis.call(command, key, unpack(list, i, math.min(i + MOST - 1, #list))) end
@@ -56,7 +56,7 @@ end
 
 local i = 2
 while i <= #ARGV do
-  local dedupe, sender, random, origin, urgency, changes = unpack(ARGV, i, i + ITEM - 1)
+  local dedupe, sender, random, origin, urgency, changes, trace = unpack(ARGV, i, i + ITEM - 1)
   local first, beyond = i + ITEM, i + ITEM + changes * CHANGE
   local id = job_before(dedupe, sender, origin)
   answers[#answers + 1] = id or true
@@ -64,7 +64,7 @@ while i <= #ARGV do
   if not id then
     count, seq = count + 1, seq + 1
     local job = { id = time .. base32(count, 4) .. random, dedupe = dedupe, sender = sender, origin = origin, parts = {},
-      duplicates = 0 }
+      duplicates = 0, trace = trace }
     answers[#answers - 1] = job.id
     jobs[#jobs + 1] = job
     if dedupe ~= '' then new[dedupe] = job end
@@ -150,6 +150,7 @@ end
 for _, job in ipairs(jobs) do
   local fields = { 'origin', job.origin, 'created', now, 'updated', now, 'duplicates', job.duplicates, 'state', 'queued' }
   if job.alone then fields[11], fields[12] = 'alone', job.alone end
+  if job.trace ~= '' then fields[#fields + 1], fields[#fields + 2] = 'trace', job.trace end
   for fabric, target in pairs(job.parts) do
     fields[#fields + 1] = 'part:' .. fabric
     fields[#fields + 1] = cjson.encode({ target = target, state = 'queued', attempts = 0 })

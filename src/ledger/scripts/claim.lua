@@ -3,6 +3,26 @@
 -- Answers nothing when nothing is due, 'again' to be called once more, or { target, fence, because, parts }, each part
 -- { fabric, attempt, { entry... }, { job... } }.
 local worker, run, died = ARGV[2], ARGV[3], ARGV[4]
+
+-- A clock that was set back, or a replica of Redis whose clock is behind, must not make everything wait until it has
+-- caught up: what waits moves back with it. Its last time is noted so rarely that an idle ledger hardly writes.
+local NOTED, SET_BACK = 30000, 60000
+local function set_back(by)
+  for _, target in ipairs(redis.call('ZRANGE', P .. 'due', 0, -1)) do
+    redis.call('ZINCRBY', P .. 'due', -by, target)
+    for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
+      local key = P .. 'fabric:' .. fabric
+      for _, time in ipairs({ 'first', 'last', 'at_once', 'not_before' }) do
+        local there = redis.call('HGET', key, time)
+        if there then redis.call('HSET', key, time, tonumber(there) - by) end
+      end
+    end
+  end
+end
+local noted = tonumber(redis.call('HGET', P .. 'meta', 'clock') or 0)
+if now < noted - SET_BACK then set_back(noted - now) end
+if now < noted - SET_BACK or now > noted + NOTED then redis.call('HSET', P .. 'meta', 'clock', now) end
+
 if is_paused('') then return false end
 local target = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, 1)[1]
 if not target then return false end

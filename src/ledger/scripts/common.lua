@@ -191,7 +191,9 @@ local function reschedule(target)
       elseif f[2] then
         due = math.min(due, tonumber(f[2]))
       else
-        first, last, count = math.min(first, f[3] or now), math.max(last, f[4] or now), count + pending
+        -- A time that is yet to come was noted before the clock was set back.
+        first, last = math.min(first, f[3] or now, now), math.max(last, math.min(f[4] or now, now))
+        count = count + pending
       end
     end
   end

@@ -31,18 +31,28 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// The raw file of a tree's entry; `None` for a file whose content was not read.
 ///
-/// A symbolic link or a submodule is held: what it stands for is not in the entry, and not always in the repository.
+/// A symbolic link or a submodule is held: what it stands for is not in the entry, and not always in the repository. So is
+/// a file whose name cannot be a path: it could not be removed.
 pub fn of_entry(catalogue: &Catalogue, path: &RepoPath, entry: &TreeEntry, bytes: Option<Bytes>) -> Option<RawFile> {
-    let link = match entry.mode {
-        Mode::File | Mode::Executable => return Some(take_apart(catalogue, path, &entry.blob, bytes?)),
-        Mode::Symlink => "a symbolic link",
-        Mode::Submodule => "a submodule",
+    let link = |what| Reason::new("not_a_file", format!("it is {what}; put the file itself in its place"));
+    let reason = match (&entry.misnamed, entry.mode) {
+        (Some(why), _) => misnamed(why),
+        (None, Mode::File | Mode::Executable) => return Some(take_apart(catalogue, path, &entry.blob, bytes?)),
+        (None, Mode::Symlink) => link("a symbolic link"),
+        (None, Mode::Submodule) => link("a submodule"),
     };
     let bytes = bytes.unwrap_or_default();
-    let reason = Reason::new("not_a_file", format!("it is {link}; put the file itself in its place"));
     let document =
         RawDocument { index: 0, item: None, bytes: 0..bytes.len(), line: 1, content: RawContent::Held(reason) };
     Some(RawFile { path: path.clone(), blob: entry.blob.clone(), bytes, documents: vec![document] })
+}
+
+/// Why a file whose name cannot be a path is left where it is. It is shown with its name in escapes.
+pub fn misnamed(why: &str) -> Reason {
+    Reason::new(
+        "unusable_name",
+        format!("its name, here with `%` and hex digits for what is in the way, is no path: {why}; rename the file"),
+    )
 }
 
 /// Takes one raw file apart. Never fails: what cannot be read is a document with its reason.

@@ -159,6 +159,17 @@ fn equal_documents_for_one_key_are_one_and_different_ones_are_held() {
 }
 
 #[test]
+fn a_key_with_contradicting_documents_waits_so_that_none_overwrites_what_it_has_not_seen() {
+    let mut world = World::new();
+    world.row("web", 7, one()).raw("a.yaml", &text("web", &two())).raw("b.yaml", &text("web", &three()));
+
+    let plan = world.plan();
+
+    assert_eq!(outcome(&plan, &key("web")), "held several_documents_for_one_key");
+    assert_eq!(written(&plan, "managed/vpcs/web.yaml"), None);
+}
+
+#[test]
 fn a_refused_document_never_enters_managed() {
     let mut world = World::new();
     world.raw("a.yaml", &web());

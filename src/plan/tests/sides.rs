@@ -53,7 +53,7 @@ pub(super) fn document(text: &str) -> Document {
 }
 
 pub(super) fn entry(bytes: &[u8]) -> TreeEntry {
-    TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: Some(bytes.len() as u64) }
+    TreeEntry { mode: Mode::File, blob: Oid::of_blob(bytes), size: Some(bytes.len() as u64), misnamed: None }
 }
 
 /// An empty fabric with our marker, to which a test adds.

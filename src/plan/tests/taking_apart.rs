@@ -283,7 +283,7 @@ fn a_git_lfs_pointer_is_held() {
 fn a_symbolic_link_and_a_submodule_are_held() {
     let path = RepoPath::new("raw/a.yaml").unwrap();
     let of = |mode, bytes: Option<&'static str>| {
-        let entry = TreeEntry { mode, blob: Oid::of_blob(b"x"), size: None };
+        let entry = TreeEntry { mode, blob: Oid::of_blob(b"x"), size: None, misnamed: None };
         of_entry(Catalogue::hedgehog(), &path, &entry, bytes.map(Bytes::from)).map(|file| word(&file.documents[0]))
     };
 

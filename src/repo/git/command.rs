@@ -14,11 +14,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tracing::Instrument;
 
 use super::credentials::{Credentials, Opened};
 use super::failure;
 use super::remote::{Remote, Transport};
 use crate::repo::Error;
+use crate::telemetry;
 
 /// The oldest `git` that is tested against: Ubuntu 22.04's.
 const OLDEST: (u32, u32) = (2, 34);
@@ -207,6 +209,14 @@ impl Git {
 
     /// Runs a call, whatever its end.
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Ran, Error> {
+        let span = tracing::debug_span!("git", doing = call.doing);
+        if call.reach == Reach::Remote {
+            telemetry::describe(&span, |span| span.kind(telemetry::Kind::Client));
+        }
+        self.ended(call).instrument(span).await
+    }
+
+    async fn ended(&self, call: Call<'_>) -> Result<Ran, Error> {
         let local = |error: std::io::Error| Error::Local { doing: call.doing, detail: error.to_string() };
         let opened = match call.reach {
             Reach::Local => Opened::default(),
@@ -231,11 +241,13 @@ impl Git {
         if let Some(repository) = call.repository {
             command.env("GIT_DIR", repository);
         }
+        let trace = telemetry::outgoing().map(|trace| format!("traceparent: {trace}"));
         let mut config: Vec<(&str, &str)> = SETTINGS.to_vec();
         config.extend_from_slice(call.config);
         if call.reach == Reach::Remote {
             config.push(("remote.origin.url", self.remote.as_str()));
             config.extend(self.proxy.iter().map(|proxy| ("http.proxy", proxy.expose_secret())));
+            config.extend(trace.iter().map(|trace| ("http.extraHeader", trace.as_str())));
         }
         config.extend(opened.config.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         command.env("GIT_CONFIG_COUNT", config.len().to_string());

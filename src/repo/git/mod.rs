@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Error, History, Repository};
+use super::{Error, History, Named, Repository, tree_of};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -112,7 +112,8 @@ impl Repository for GitRepository {
 
     async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error> {
         let (_, listed) = with_cache!(self, |held| objects::list_commit(&held, commit, directory));
-        objects::into_tree(listed?, directory)
+        let named = |file: objects::Listed| Named { name: file.path, mode: file.mode, blob: file.blob, size: None };
+        Ok(tree_of(listed?.into_iter().map(named), directory))
     }
 
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::cache::Held;
-use crate::domain::edit::{Mode, RUN_TRAILER, Tree, TreeEntry};
+use crate::domain::edit::{Mode, RUN_TRAILER};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
 use crate::repo::{Error, History};
@@ -21,24 +21,6 @@ pub(super) struct Listed {
 pub(super) async fn list_commit(held: &Held<'_>, commit: &Oid, directory: &RepoPath) -> Result<Vec<Listed>, Error> {
     held.need_commit(None, commit).await?;
     list(held, commit, directory).await
-}
-
-/// A name that cannot be a `RepoPath` is an error: a tree without it would be a lie.
-pub(super) fn into_tree(listed: Vec<Listed>, directory: &RepoPath) -> Result<Tree, Error> {
-    let mut tree = Tree::new();
-    for Listed { path, mode, blob } in listed {
-        let text = String::from_utf8(path)
-            .map_err(|error| unusable_name(format!("`{}` is not UTF-8", String::from_utf8_lossy(error.as_bytes()))))?;
-        let path = RepoPath::new(&text).map_err(|error| unusable_name(error.to_string()))?;
-        if path.below(directory).is_some() {
-            tree.insert(path, TreeEntry { mode, blob, size: None });
-        }
-    }
-    Ok(tree)
-}
-
-fn unusable_name(detail: String) -> Error {
-    Error::Local { doing: "reading the names of files", detail: format!("{detail}: rename the file") }
 }
 
 /// Every file of a commit that is here, below a directory, ordered as Git orders them.

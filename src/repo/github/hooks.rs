@@ -12,7 +12,7 @@ use url::Url;
 
 use super::call::Call;
 use super::http::{Http, NoAnswer};
-use crate::repo::{Error, HookEffect, Webhook};
+use crate::repo::{Error, HookEffect, HookState, Webhook};
 
 /// How many of the newest deliveries are looked at.
 const DELIVERIES: usize = 100;
@@ -97,18 +97,32 @@ impl Hook {
     }
 }
 
-/// Asks for the deliveries that nobody took; returns how many.
-///
-/// <https://docs.github.com/en/rest/repos/webhooks#redeliver-a-delivery-for-a-repository-webhook>
-pub(super) async fn ask_again(http: &Http, receiver: &Url) -> Result<usize, Error> {
-    let Some(hook) = ours(http, receiver).await? else { return Ok(0) };
+/// How our webhook is, and how its last delivery fared.
+pub(super) async fn state(http: &Http, receiver: &Url) -> Result<HookState, Error> {
+    let Some(hook) = ours(http, receiver).await? else { return Ok(HookState::Missing) };
+    let pushes = deliveries(http, &hook).await?.into_iter().filter(|delivery| delivery.event == "push");
+    let last = pushes.max_by_key(|delivery| delivery.id).map(|delivery| delivery.status_code);
+    Ok(HookState::Found { wrong: hook.faults(), last })
+}
+
+/// The newest attempts to deliver.
+async fn deliveries(http: &Http, hook: &Hook) -> Result<Vec<Delivery>, Error> {
     let hook = hook.id.to_string();
     let call = Call::get(["hooks", &hook, "deliveries"]).query("per_page", DELIVERIES);
     let reply = http.read(&call).await?;
     if reply.status != StatusCode::OK {
         return Err(http.failure(&call, &reply));
     }
-    let deliveries: Vec<Delivery> = http.parse(&call, &reply)?;
+    http.parse(&call, &reply)
+}
+
+/// Asks for the deliveries that nobody took; returns how many.
+///
+/// <https://docs.github.com/en/rest/repos/webhooks#redeliver-a-delivery-for-a-repository-webhook>
+pub(super) async fn ask_again(http: &Http, receiver: &Url) -> Result<usize, Error> {
+    let Some(hook) = ours(http, receiver).await? else { return Ok(0) };
+    let deliveries = deliveries(http, &hook).await?;
+    let hook = hook.id.to_string();
     let mut asked = 0;
     for id in lost(&deliveries) {
         let delivery = id.to_string();

@@ -240,6 +240,11 @@ impl Http {
         }
     }
 
+    /// False when GitHub says that the token's account may not push; a token may still be allowed less than its account.
+    pub async fn may_push(&self) -> Result<bool, Error> {
+        Ok(self.repository().await?.permissions.is_none_or(|may| may.push))
+    }
+
     fn place(&self) -> Place {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -282,6 +287,14 @@ impl Http {
 pub(super) struct Known {
     /// `owner/name`
     pub full_name: String,
+    /// What the token's account may do; not every token is told.
+    #[serde(default)]
+    permissions: Option<Permissions>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Permissions {
+    push: bool,
 }
 
 struct Outgoing<'a> {

@@ -55,7 +55,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::changes::{self, Change, Changes, Files};
-use super::{Error, History, HookEffect, Repository, StatusReport, Webhook};
+use super::{Error, History, HookEffect, HookState, Repository, StatusReport, Webhook};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -294,6 +294,24 @@ impl Repository for GitHubRepository {
 
     fn expires(&self) -> Option<SystemTime> {
         self.http.expiry.at()
+    }
+
+    async fn obstacles(&self, branch: &BranchName, exists: bool) -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        if !self.http.may_push().await? {
+            found.push("the token may not write to the repository (Contents: write)".to_owned());
+        }
+        let writing = Writing { creates: !exists, signed: exists && self.signing == Signing::GitHub };
+        match self.rules.check(&self.http, branch, writing).await {
+            Ok(()) => {}
+            Err(Error::Refused { detail, .. }) => found.push(detail),
+            Err(error) => return Err(error),
+        }
+        Ok(found)
+    }
+
+    async fn webhook(&self, receiver: &Url) -> Result<Option<HookState>, Error> {
+        hooks::state(&self.http, receiver).await.map(Some)
     }
 
     async fn set_up_webhook(&self, webhook: &Webhook) -> Result<Option<HookEffect>, Error> {

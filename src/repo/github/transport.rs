@@ -8,11 +8,13 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tracing::Instrument;
 use url::Url;
 
 use super::Timeouts;
 use super::address::Api;
 use crate::domain::cause::with_causes;
+use crate::telemetry;
 
 /// The largest answer that is read: a blob of 100 MB, the most that GitHub gives, in base64.
 const MAX_ANSWER: usize = 150 * 1024 * 1024;
@@ -93,7 +95,8 @@ impl Transport {
         let mut url = request.url.clone();
         let mut moved = None;
         for _ in 0..=MAX_REDIRECTS {
-            let reply = self.once(&request, url.clone()).await?;
+            let span = telemetry::request_span("GitHub", request.method.as_str(), url.path());
+            let reply = self.once(&request, url.clone()).instrument(span).await?;
             let Some(next) = self.redirect(&url, &reply)? else { return Ok(Reply { moved, ..reply }) };
             // 301 from GitHub means the same as 308: nothing was done yet, so the method may stay.
             if matches!(reply.status.as_u16(), 301 | 308) {
@@ -137,8 +140,12 @@ impl Transport {
         if let Some(etag) = request.etag {
             sending = sending.header(IF_NONE_MATCH, etag);
         }
+        if let Some(trace) = telemetry::outgoing() {
+            sending = sending.header("traceparent", trace);
+        }
         let mut response = sending.send().await.map_err(silence)?;
         let status = response.status();
+        telemetry::answered(status.as_u16());
         let headers = std::mem::take(response.headers_mut());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(silence)? {

@@ -14,11 +14,11 @@ use super::bounded::Bounded;
 use super::call::Call;
 use super::http::Http;
 use super::listing::{Entry, Kind, Listing, missing, request};
-use crate::domain::edit::{Edits, Mode, Tree, TreeEntry};
+use crate::domain::edit::{Edits, Mode, Tree};
 use crate::domain::names::Oid;
 use crate::domain::path::RepoPath;
-use crate::repo::Error;
 use crate::repo::changes::Files;
+use crate::repo::{Error, Named, tree_of};
 
 /// How many entries of trees are kept: some hundred bytes each.
 const KEPT_ENTRIES: usize = 300_000;
@@ -52,12 +52,12 @@ impl Trees {
     pub async fn tree(&self, http: &Http, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error> {
         let root = self.root(http, commit).await?;
         if let Some(all) = self.whole_root(http, &root).await? {
-            return into_tree(all.iter().map(|entry| (entry.path.clone(), entry)), directory);
+            return Ok(into_tree(all.iter().map(|entry| (entry.path.clone(), entry)), directory));
         }
         let Some(found) = self.directory(http, root, directory).await? else { return Ok(Tree::new()) };
         let mut listed = Vec::new();
         self.list(http, &found, directory.as_str(), &mut listed).await?;
-        into_tree(listed.iter().map(|(path, entry)| (path.clone(), entry)), directory)
+        Ok(into_tree(listed.iter().map(|(path, entry)| (path.clone(), entry)), directory))
     }
 
     /// The files of a commit, at least as far as these edits can touch or meet them.
@@ -233,22 +233,20 @@ fn file(path: &str, entry: &Entry) -> Option<(Vec<u8>, (Mode, Oid))> {
     }
 }
 
-/// A name that cannot be a `RepoPath` is an error: a tree without it would be a lie.
-fn into_tree<'a>(listed: impl Iterator<Item = (String, &'a Entry)>, directory: &RepoPath) -> Result<Tree, Error> {
-    let mut tree = Tree::new();
-    let inside = format!("{directory}/");
-    for (path, entry) in listed {
-        let Kind::File(mode) = entry.kind else { continue };
-        if !directory.is_root() && !path.starts_with(&inside) {
-            continue;
-        }
-        let path = RepoPath::new(&path).map_err(|error| Error::Local {
-            doing: "reading the names of files",
-            detail: format!("{error}: rename the file"),
-        })?;
-        tree.insert(path, TreeEntry { mode, blob: entry.oid.clone(), size: entry.size });
+fn into_tree<'a>(listed: impl Iterator<Item = (String, &'a Entry)>, directory: &RepoPath) -> Tree {
+    let named = |(path, entry): (String, &Entry)| match entry.kind {
+        Kind::Directory => None,
+        Kind::File(mode) => Some(Named { name: as_in_git(path), mode, blob: entry.oid.clone(), size: entry.size }),
+    };
+    tree_of(listed.filter_map(named), directory)
+}
+
+/// JSON has no bytes that are not UTF-8: the replacement character stands for them, and names no file.
+fn as_in_git(path: String) -> Vec<u8> {
+    match path.contains(char::REPLACEMENT_CHARACTER) {
+        true => path.split(char::REPLACEMENT_CHARACTER).map(str::as_bytes).collect::<Vec<_>>().join(&0xff),
+        false => path.into_bytes(),
     }
-    Ok(tree)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -165,17 +165,6 @@ async fn a_ledger_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn a_ledger_of_another_layout_is_refused() {
-    let test = TestLedger::open().await;
-    let mut connection = test.server.connect().await;
-    ::redis::cmd("HSET").arg("{fgd}:meta").arg("layout").arg(99).exec_async(&mut connection).await.unwrap();
-
-    let opened = Ledger::open(test.server.options(), test.clock.clone()).await;
-
-    assert!(matches!(opened, Err(Error::Layout { found, .. }) if found == "99"));
-}
-
-#[tokio::test]
 async fn ignored_deliveries_are_listed_newest_first_and_bounded() {
     let test = TestLedger::open().await;
     for n in 0..1_005 {
@@ -272,4 +261,22 @@ async fn a_server_without_an_append_only_file_is_named_as_a_risk() {
     let risks = test.ledger.durability().await.unwrap();
 
     assert!(risks.len() == 1 && risks[0].contains("appendonly"), "{risks:?}");
+}
+
+#[tokio::test]
+async fn the_log_of_what_changed_keeps_its_newest_entries_only() {
+    let test = TestLedger::open().await;
+    let mut connection = test.server.connect().await;
+    for _ in 0..25 {
+        let mut pipe = ::redis::pipe();
+        for _ in 0..1_000 {
+            pipe.cmd("XADD").arg("{fgd}:events").arg("*").arg("kind").arg("fabric").ignore();
+        }
+        pipe.exec_async(&mut connection).await.unwrap();
+    }
+
+    accept(&test.ledger, &delivery("lab", updated(1))).await;
+
+    let left: u64 = ::redis::cmd("XLEN").arg("{fgd}:events").query_async(&mut connection).await.unwrap();
+    assert!((20_000..20_200).contains(&left), "{left} events are kept");
 }

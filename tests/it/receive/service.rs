@@ -80,6 +80,16 @@ impl Service {
         Self { test, wake, address, client: client(), stop: Some(stop), thread: Some(thread) }
     }
 
+    /// `host:port`.
+    pub fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    /// Where it answers, without a `/` at the end.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.address))
     }

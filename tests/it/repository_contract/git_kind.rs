@@ -113,20 +113,6 @@ async fn replicas_may_share_a_cache() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_a_path_is_an_error_that_names_it() {
-    let (subject, _, repository, _) = used().await;
-    let head = oid(&subject.person().write("raw/a\\b.yaml", "1").push("main", "a backslash"));
-
-    let error = repository.tree(&head, &path("raw")).await.unwrap_err();
-    let elsewhere = repository.tree(&head, &path("dir")).await.unwrap();
-    let ours = commit(&repository, Some(&head), &edits([("a.yaml", write("a: 2\n"))])).await.unwrap();
-
-    assert!(error.to_string().contains("raw/a\\b.yaml"), "{error}");
-    assert_eq!(elsewhere.len(), 1);
-    assert!(subject.bare.paths(ours.as_str()).contains(&"raw/a\\b.yaml".to_owned()));
-}
-
-#[tokio::test]
 async fn a_server_that_cannot_filter_is_read_all_the_same() {
     let (subject, cache, _, head) = used().await;
     fs::remove_dir_all(&cache).unwrap();

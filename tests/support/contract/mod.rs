@@ -63,6 +63,7 @@ macro_rules! contract {
                 an_empty_repository_has_no_head,
                 a_missing_branch_has_no_head,
                 the_tree_is_complete_whatever_the_names,
+                a_name_that_cannot_be_a_path_is_told_and_harms_no_other_file,
                 the_tree_of_a_directory_has_only_what_is_below,
                 a_directory_that_does_not_exist_is_empty,
                 a_commit_that_does_not_exist_is_missing,

@@ -35,6 +35,31 @@ pub async fn the_tree_is_complete_whatever_the_names(subject: &impl Subject) {
     assert!(tree.values().all(|entry| entry.mode == Mode::File));
 }
 
+pub async fn a_name_that_cannot_be_a_path_is_told_and_harms_no_other_file(subject: &impl Subject) {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let person = subject.person();
+    std::fs::create_dir(person.dir().join("lab")).unwrap();
+    for name in [&b"lab/not-\xff-utf8.yaml"[..], b"lab/back\\slash.yaml", b"lab/line\nbreak.yaml"] {
+        std::fs::write(person.dir().join(OsStr::from_bytes(name)), "x").unwrap();
+    }
+    let head = oid(&person.write("lab/good.yaml", "good").push("main", "names"));
+    let repository = subject.repository();
+
+    let tree = repository.tree(&head, &path("lab")).await.unwrap();
+    let ours = commit(&repository, Some(&head), &edits([("lab/new.yaml", write("n: 1\n"))])).await.unwrap();
+
+    let found: Vec<(&str, bool)> = tree.iter().map(|(path, entry)| (path.as_str(), entry.misnamed.is_some())).collect();
+    let wanted = [
+        ("lab/back%5Cslash.yaml", true),
+        ("lab/good.yaml", false),
+        ("lab/line%0Abreak.yaml", true),
+        ("lab/not-%FF-utf8.yaml", true),
+    ];
+    assert_eq!(found, wanted);
+    assert_eq!(subject.bare().git(&["ls-tree", "-r", "--name-only", ours.as_str()]).lines().count(), 5);
+}
+
 pub async fn the_tree_of_a_directory_has_only_what_is_below(subject: &impl Subject) {
     let person = subject.person();
     person.write("fabrics/lab/a", "1").write("fabrics/lab2/b", "2").write("fabrics/lab/x/c", "3").write("lab/d", "4");

@@ -1,4 +1,5 @@
 //! Stand-ins for servers that cannot run here: stateful, strict, with faults as data.
 
+pub mod collector;
 pub mod github;
 pub mod netbox;

@@ -242,6 +242,14 @@ pub(super) fn create_hook(world: &mut World, url: &str, secret: &str) {
     made(create(world, EVENT_RULES, &map(rule)));
 }
 
+pub(super) fn change_hooks(world: &mut World, webhook: &Value, rule: &Value) {
+    for (endpoint, fields) in [(WEBHOOKS, webhook), (EVENT_RULES, rule)] {
+        for row in world.admin.get_mut(endpoint).into_iter().flat_map(|table| table.rows.values_mut()) {
+            row.extend(map(fields.clone()));
+        }
+    }
+}
+
 pub(super) fn forget_field(world: &mut World, kind: &str, field: &str) {
     let path = world.path_of_kind(kind);
     if let Some(Table { shape: Shape::Custom(fields), rows, .. }) = world.tables.get_mut(&path) {

@@ -111,9 +111,20 @@ impl NetBox {
         admin::create_hook(&mut self.world(), url, secret);
     }
 
+    /// Changes every webhook and every event rule, as an administrator might.
+    pub fn set_hook(&self, webhook: Value, rule: Value) {
+        admin::change_hooks(&mut self.world(), &webhook, &rule);
+    }
+
     /// The next request with this method, whose path contains `path`, runs into the fault. Once; the oldest fault first.
     pub fn before(&self, method: &str, path: &str, fault: Fault) {
         self.world().faults.push((method.to_owned(), path.to_owned(), fault));
+    }
+
+    /// The request that comes after `others` more runs into the fault, whatever it asks for. Replaces the last such fault;
+    /// with `None` there is none.
+    pub fn later(&self, fault: Option<(usize, Fault)>) {
+        self.world().later = fault;
     }
 
     /// Something that a user does right before the next such request is answered.
@@ -124,6 +135,11 @@ impl NetBox {
     /// From now on every write that holds a row of this name answers 500 and saves nothing.
     pub fn break_name(&self, name: &str) {
         self.world().broken_names.insert(name.to_owned());
+    }
+
+    /// Ends what `break_name` began.
+    pub fn mend_name(&self, name: &str) {
+        self.world().broken_names.remove(name);
     }
 
     /// From now on every write that holds a row of this name is refused with these words, as a custom validator does.
@@ -144,6 +160,11 @@ impl NetBox {
     /// From now on requests whose path contains `path` answer 403.
     pub fn deny(&self, path: &str) {
         self.world().denied.push(path.to_owned());
+    }
+
+    /// From now on the token may only view rows whose path contains `path`.
+    pub fn allow_only_viewing(&self, path: &str) {
+        self.world().read_only.push(path.to_owned());
     }
 
     /// A row that nobody may delete: 409 with the names of its dependents.
@@ -197,7 +218,7 @@ impl NetBox {
 
     /// How many requests tried to change something.
     pub fn writes(&self) -> usize {
-        self.world().served.iter().filter(|served| served.method != "GET").count()
+        self.world().served.iter().filter(|served| !matches!(served.method.as_str(), "GET" | "OPTIONS")).count()
     }
 
     /// Requests by method.

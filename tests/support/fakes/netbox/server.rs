@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
+use super::super::super::hold::Hold;
 use super::user::User;
 use super::world::{By, World, request_id};
 use super::{TOKEN, TOKEN_V1, admin, objects};
@@ -33,6 +34,8 @@ pub enum Fault {
     EmptyPage,
     /// A listing whose filters are overlooked, as NetBox does with those that it does not know.
     Unfiltered,
+    /// It stops, before or after it is done, until it is let go; its client may be gone by then.
+    Hold { applied: bool, hold: Hold },
     /// A user does something first; the request is then answered as usual.
     Meanwhile(Box<dyn FnOnce(&mut User<'_>) + Send>),
 }
@@ -49,6 +52,7 @@ impl std::fmt::Debug for Fault {
             Self::HalfPage => f.write_str("HalfPage"),
             Self::EmptyPage => f.write_str("EmptyPage"),
             Self::Unfiltered => f.write_str("Unfiltered"),
+            Self::Hold { applied, .. } => write!(f, "Hold(applied: {applied})"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
     }
@@ -62,6 +66,7 @@ pub struct Served {
     pub path: String,
     pub body: Option<Value>,
     pub if_match: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 /// A request, taken apart.
@@ -205,6 +210,18 @@ async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>
             let query = asked.query.iter().filter(|(name, _)| paging(name)).cloned().collect();
             out(answer(&world, Asked { query, ..asked }), &id)
         }
+        Some(Fault::Hold { applied, hold }) => {
+            // In a task of its own, as above.
+            let held = actix_web::rt::spawn(async move {
+                if applied {
+                    let reply = answer(&world, asked);
+                    hold.wait().await;
+                    return Some(reply);
+                }
+                hold.wait().await.then(|| answer(&world, asked))
+            });
+            held.await.ok().flatten().map_or_else(cut, |reply| out(reply, &id))
+        }
     }
 }
 
@@ -221,6 +238,7 @@ fn admit(request: &HttpRequest, body: &[u8], world: &Shared) -> Result<Asked, Re
         path: path.clone(),
         body: body.clone(),
         if_match: if_match.clone(),
+        traceparent: header("traceparent"),
     });
     match header("authorization").as_deref() {
         Some(token) if token == format!("Bearer {TOKEN}") || token == format!("Token {TOKEN_V1}") => {}
@@ -254,6 +272,10 @@ fn admit(request: &HttpRequest, body: &[u8], world: &Shared) -> Result<Asked, Re
 
 fn next_fault(world: &Shared, asked: &Asked) -> Option<Fault> {
     let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+    match world.later.take() {
+        Some((0, fault)) => return Some(fault),
+        later => world.later = later.map(|(left, fault)| (left - 1, fault)),
+    }
     let hit =
         |(method, path, _): &(String, String, Fault)| *method == asked.method && asked.path.contains(path.as_str());
     let place = world.faults.iter().position(hit)?;

@@ -1,0 +1,65 @@
+//! `fgd-sync setup`: preparing the servers that fgd-sync works with.
+
+use clap::Subcommand;
+
+use fgd_sync::app;
+use fgd_sync::config::Settings;
+use fgd_sync::domain::names::{NetBoxName, RepoName};
+
+use super::exit::{Exit, fail};
+use super::settings::SettingsFile;
+
+/// Which server to prepare.
+#[derive(Subcommand)]
+pub enum Setup {
+    /// Create object types, webhook and event rules in NetBox; what is right already is left alone.
+    Netbox {
+        #[command(flatten)]
+        settings: SettingsFile,
+        /// Only this NetBox of the settings [default: all]
+        #[arg(long)]
+        name: Option<String>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Create or mend the webhook of repositories of kind `github`; needs the permission Webhooks: write.
+    Github {
+        #[command(flatten)]
+        settings: SettingsFile,
+        /// Only this repository of the settings [default: all]
+        #[arg(long)]
+        name: Option<String>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Runs it.
+pub async fn run(server: Setup) -> Exit {
+    match server {
+        Setup::Netbox { settings, name, dry_run } => match settings.load() {
+            Ok(settings) => netbox(&settings, name.map(NetBoxName::new), dry_run).await,
+            Err(exit) => exit,
+        },
+        Setup::Github { settings, name, dry_run } => match settings.load() {
+            Ok(settings) => github(&settings, name.map(RepoName::new), dry_run).await,
+            Err(exit) => exit,
+        },
+    }
+}
+
+async fn github(settings: &Settings, only: Option<RepoName>, dry_run: bool) -> Exit {
+    match app::setup_githubs(settings, only.as_ref(), dry_run, |step| println!("{step}")).await {
+        Ok(()) => Exit::Done,
+        Err(failed) => fail(&failed),
+    }
+}
+
+async fn netbox(settings: &Settings, only: Option<NetBoxName>, dry_run: bool) -> Exit {
+    match app::setup_netboxes(settings, only.as_ref(), dry_run, |step| println!("{step}")).await {
+        Ok(()) => Exit::Done,
+        Err(failed) => fail(&failed),
+    }
+}

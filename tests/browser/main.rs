@@ -1,0 +1,228 @@
+//! The stage of the browser's suite: a running service with a story behind it, for a browser to look at.
+//!
+//! Prints one line of JSON when everything is there (`address`, and a token of each role), then carries deliveries until
+//! its standard input ends.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+
+use support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds, push_body, sign_as_github};
+use support::fakes::netbox::{NetBox, Object, TOKEN};
+use support::git_server::{Bare, GitServer, Person, Pushed};
+use support::process::{Failure, Service, client, free_port};
+
+const BRANCH: &str = "main";
+const REPOSITORY: &str = "fabrics.git";
+const ACCOUNT: (&str, &str) = ("fgd-sync", "stage-git-password");
+/// They protect nothing: the stage listens on this machine only.
+const ADMIN: &str = "stage-token-of-kim";
+const OPERATOR: &str = "stage-token-of-ola";
+const READER: &str = "stage-token-of-rae";
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(200);
+
+struct Stage {
+    netbox: NetBox,
+    git: GitServer,
+    bare: Bare,
+    pushes: mpsc::UnboundedReceiver<Pushed>,
+    service: Service,
+    address: String,
+    _directory: TempDir,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match play().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("the stage failed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play() -> Result<(), Failure> {
+    let mut stage = Stage::begin().await?;
+    stage.a_drop().await?;
+    stage.changes_in_netbox().await?;
+    stage.contradictions().await?;
+    stage.many_deletions().await?;
+    println!("{}", json!({"address": stage.address, "admin": ADMIN, "operator": OPERATOR, "reader": READER}));
+    stage.stay().await
+}
+
+impl Stage {
+    async fn begin() -> Result<Self, Failure> {
+        let netbox = NetBox::custom_objects();
+        let git = GitServer::start_with_account(ACCOUNT.0, ACCOUNT.1).await;
+        let bare = git.create(REPOSITORY);
+        let pushes = git.pushes();
+        let directory = TempDir::new()?;
+        let port = free_port()?;
+        let address = format!("http://127.0.0.1:{port}");
+        let settings = directory.path().join("fgd-sync.yaml");
+        std::fs::write(&settings, settings_of(&netbox, &git, directory.path(), port))?;
+        netbox.hook(&format!("{address}/webhooks/netbox"), NETBOX_SECRET);
+        let service = Service::start(&settings, &address, ADMIN).await?;
+        service.settled(PATIENCE).await?;
+        Ok(Self { netbox, git, bare, pushes, service, address, _directory: directory })
+    }
+
+    /// Documents of every kind, and some that are no good.
+    async fn a_drop(&mut self) -> Result<(), Failure> {
+        let person = self.person();
+        for (path, content) in drop_of_all_kinds() {
+            person.write(&format!("{FABRIC}/{path}"), content);
+        }
+        person.push(BRANCH, "Drop the fabric");
+        self.carry().await
+    }
+
+    async fn changes_in_netbox(&mut self) -> Result<(), Failure> {
+        let spec = json!({"description": "rack"});
+        let racks: Vec<Object> =
+            (0..60).map(|n| Object::new("Server", FABRIC, &format!("rack-{n:02}"), spec.clone())).collect();
+        self.netbox.user("alice").bulk_create(&racks);
+        self.carry().await
+    }
+
+    /// Bob in NetBox and a person in Git want different things of two objects.
+    async fn contradictions(&mut self) -> Result<(), Failure> {
+        let spec = json!({
+            "ipv4Namespace": "default", "vlanNamespace": "default", "mode": "l3flat",
+            "subnets": {"web": {"subnet": "10.10.1.0/24", "gateway": "10.10.1.1", "vlan": 1101,
+                "dhcp": {"enable": true, "range": {"start": "10.10.1.10", "end": "10.10.1.200"}}}},
+        });
+        self.change("bob", "VPC", "vpc-01", json!({"spec": spec}));
+        self.change("bob", "Server", "server-01", json!({"spec": {"description": "moved to rack 12"}}));
+        let edits = [
+            ("managed/vpcs/vpc-01.yaml", [("vlan: 1001", "vlan: 1201"), ("10.10.1.200", "10.10.1.250")].as_slice()),
+            ("managed/servers/server-01.yaml", &[("first server", "<b>moved</b> to rack 7")]),
+        ];
+        let person = self.person();
+        for (path, changes) in edits {
+            let path = format!("{FABRIC}/{path}");
+            let text = self.bare.show(BRANCH, &path);
+            let edited = changes.iter().fold(text.clone(), |text, (old, new)| text.replace(old, new));
+            if edited == text {
+                return Err(Failure(format!("{path} is not as it was dropped:\n{text}")));
+            }
+            person.write(&path, format!("{edited}\n"));
+        }
+        person.push(BRANCH, "Change what Bob changes too");
+        self.carry().await
+    }
+
+    /// More deletions at once than the guard lets go.
+    async fn many_deletions(&mut self) -> Result<(), Failure> {
+        let rows = self.netbox.rows("Server");
+        let racks = rows.iter().filter(|row| row["name"].as_str().is_some_and(|name| name.starts_with("rack-")));
+        let ids: Vec<u64> = racks.filter_map(|row| row["id"].as_u64()).collect();
+        self.netbox.user("alice").bulk_delete("Server", &ids);
+        self.carry().await
+    }
+
+    fn change(&self, user: &str, kind: &str, name: &str, fields: serde_json::Value) {
+        let mut user = self.netbox.user(user);
+        let id = user.id(kind, name);
+        user.update(kind, id, fields);
+    }
+
+    fn person(&self) -> Person {
+        let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
+        person.update(BRANCH);
+        person
+    }
+
+    /// Sends every webhook until nothing more comes and every job has ended.
+    async fn carry(&mut self) -> Result<(), Failure> {
+        let started = Instant::now();
+        loop {
+            let sent = self.deliver().await?;
+            self.service.settled(PATIENCE).await?;
+            if sent == 0 {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(self.service.failed("webhooks do not come to an end"));
+            }
+        }
+    }
+
+    async fn deliver(&mut self) -> Result<usize, Failure> {
+        let mut sent = 0;
+        while let Ok(pushed) = self.pushes.try_recv() {
+            self.send_push(&pushed).await?;
+            sent += 1;
+        }
+        for answer in self.netbox.deliver_all(None).await {
+            match answer {
+                Ok(200 | 202) => sent += 1,
+                Ok(status) => return Err(Failure(format!("a NetBox delivery was answered with {status}"))),
+                Err(error) => return Err(Failure(error)),
+            }
+        }
+        Ok(sent)
+    }
+
+    async fn send_push(&self, pushed: &Pushed) -> Result<(), Failure> {
+        let body = push_body(&self.git.url(REPOSITORY), pushed);
+        let request = client()
+            .post(format!("{}/webhooks/github", self.address))
+            .header("X-GitHub-Event", "push")
+            .header("X-GitHub-Delivery", pushed.after.clone().unwrap_or_default())
+            .header("X-Hub-Signature-256", sign_as_github(GIT_SECRET, body.as_bytes()))
+            .header("Content-Type", "application/json");
+        request.body(body).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    async fn stay(&mut self) -> Result<(), Failure> {
+        let (end, mut ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            // An input that cannot be read has ended too.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = end.send(());
+        });
+        loop {
+            tokio::select! {
+                _ = &mut ended => return Ok(()),
+                () = tokio::time::sleep(LOOK) => { self.deliver().await?; }
+            }
+        }
+    }
+}
+
+/// One fabric with everything, one whose NetBox is away, and one that nobody has filled. Port 9 is nobody's.
+fn settings_of(netbox: &NetBox, git: &GitServer, directory: &Path, port: u16) -> String {
+    format!(
+        "listen: 127.0.0.1:{port}\n\
+         public_url: http://127.0.0.1:{port}\n\
+         data_directory: {directory}/data\n\
+         redis: embedded\n\
+         api_tokens:\n  - {{name: kim, token: {ADMIN}}}\n  - {{name: ola, token: {OPERATOR}, role: operate}}\n  - {{name: rae, token: {READER}, role: read}}\n\
+         debounce: {{quiet_ms: 300, max_wait_ms: 3000}}\n\
+         retry: {{first_wait_seconds: 1, attempts: 2}}\n\
+         netbox:\n  main:\n    url: {netbox}\n    token: {TOKEN}\n    webhook_secret: {NETBOX_SECRET}\n  \
+           spare:\n    url: http://127.0.0.1:9/\n    token: {TOKEN}\n\
+         repositories:\n  fabrics:\n    kind: git\n    url: {url}\n    user: {user}\n    token: {password}\n    webhook_secret: {GIT_SECRET}\n\
+         fabrics:\n  {FABRIC}: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: {FABRIC}}}\n  \
+           empty: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: empty}}\n  \
+           remote: {{netbox: spare, repository: fabrics, branch: remote, directory: remote}}\n",
+        directory = directory.display(),
+        netbox = netbox.url(),
+        url = git.url(REPOSITORY),
+        user = ACCOUNT.0,
+        password = ACCOUNT.1,
+    )
+}

@@ -1,0 +1,269 @@
+// Looks at the dashboard as people do: in a browser, page by page, in light and dark, on a desk and on a phone.
+// Usage: node suite.mjs <chromium> <stage> <directory for screenshots>
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [, , browserPath, stagePath, shots] = process.argv;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const PATIENCE = 30_000;
+
+const stage = spawn(stagePath, { stdio: ["pipe", "pipe", "inherit"] });
+const told = await new Promise((resolve, reject) => {
+  createInterface({ input: stage.stdout }).once("line", resolve);
+  stage.once("exit", (code) => reject(new Error(`the stage ended with ${code}`)));
+});
+const { address, admin, operator, reader } = JSON.parse(told);
+const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-quic"] });
+
+const api = async (path, body) => {
+  const headers = { Authorization: `Bearer ${admin}`, "Content-Type": "application/json" };
+  const answer = await fetch(address + path, body && { method: "POST", headers, body: JSON.stringify(body) } || { headers });
+  assert.ok(answer.ok, `${path}: ${answer.status}`);
+  return answer.json();
+};
+
+/// A browser of one's own, signed in; whatever goes wrong in it, or leaves this machine, fails the test.
+const visit = async (token, options = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (said) => said.type() === "error" && faults.push(`console: ${said.text()}`));
+  page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
+  page.on("request", (asked) => {
+    if (!asked.url().startsWith(address) && !asked.url().startsWith("data:")) faults.push(`elsewhere: ${asked.url()}`);
+  });
+  if (token) await signIn(page, token);
+  const leave = async () => {
+    await context.close();
+    assert.deepEqual(faults, []);
+  };
+  return { page, context, faults, leave };
+};
+
+const signIn = async (page, token) => {
+  await page.goto(`${address}/sign-in`);
+  await page.getByLabel("API token").fill(token);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${address}/`);
+};
+
+const violations = async (page) => {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
+};
+
+let passed = 0;
+const failed = [];
+const test = async (name, body) => {
+  try {
+    await body();
+    passed += 1;
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed.push(name);
+    console.log(`FAIL ${name}\n     ${String(error.stack ?? error).replaceAll("\n", "\n     ")}`);
+  }
+};
+
+const jobs = async (query) => (await api(`/api/v1/jobs?${query}`)).jobs;
+const dropped = (await jobs("limit=200")).find((job) => job.origin.kind === "github_delivery" && job.state === "held")
+  ?? (await jobs("limit=200")).find((job) => job.origin.kind === "github_delivery");
+const runs = (await api("/api/v1/runs?fabric=lab&limit=200")).runs;
+const busiest = runs.find((run) => run.parts.some((part) => part.counts?.rejected > 0)) ?? runs[0];
+
+const PAGES = {
+  fabrics: "/",
+  fabric: "/fabrics/lab",
+  "fabric-failing": "/fabrics/remote",
+  jobs: "/jobs",
+  "jobs-none": "/jobs?state=cancelled",
+  job: `/jobs/${dropped.id}`,
+  runs: "/runs",
+  run: `/runs/${busiest.id}`,
+  conflicts: "/conflicts",
+  conflict: "/conflicts/lab/VPC/default/vpc-01",
+  drops: "/drops",
+  "dead-letters": "/dead-letters",
+  deliveries: "/deliveries",
+  connections: "/connections",
+  "not-found": "/jobs/nothing",
+};
+const DEVICES = { desk: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
+
+await test("whoever is not signed in is asked to, and comes back to the page that was asked for", async () => {
+  const { page, faults, leave } = await visit();
+  await page.goto(`${address}/jobs?state=held`);
+  assert.equal(new URL(page.url()).pathname, "/sign-in");
+  assert.deepEqual(await violations(page), []);
+  await page.screenshot({ path: `${shots}/sign-in.png` });
+  await page.getByLabel("API token").fill("a guess");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").waitFor();
+  // The browser notes every 401; this one was asked for.
+  assert.ok(faults.splice(0).every((fault) => fault.includes("401")));
+  await page.getByLabel("API token").fill(reader);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${address}/jobs?state=held`);
+  const [cookie] = await page.context().cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.value.length], [true, "Strict", 64]);
+  await leave();
+});
+
+for (const scheme of ["light", "dark"]) {
+  for (const [device, viewport] of Object.entries(DEVICES)) {
+    await test(`every page is accessible and fits, ${scheme}, ${device}`, async () => {
+      const { page, faults, leave } = await visit(admin, { viewport, colorScheme: scheme });
+      const found = [];
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(address + path);
+        await page.locator("#live.on").waitFor();
+        await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
+        found.push(...(await violations(page)).map((each) => `${path}: ${each}`));
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (over > 0) found.push(`${path}: ${over} px wider than the window`);
+        await page.screenshot({ path: `${shots}/${name}-${device}-${scheme}.png`, fullPage: true });
+      }
+      assert.ok(faults.splice(0).every((fault) => fault.includes("404")), faults.join("\n"));
+      assert.deepEqual(found, []);
+      await leave();
+    });
+  }
+}
+
+await test("the keyboard reaches the content without the navigation", async () => {
+  const { page, leave } = await visit(reader);
+  await page.goto(`${address}/jobs`);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+  await leave();
+});
+
+await test("a reader sees no button but those that look", async () => {
+  const { page, leave } = await visit(reader);
+  for (const path of Object.values(PAGES).filter((path) => path !== PAGES["not-found"])) {
+    await page.goto(address + path);
+    const words = await page.locator("button").allTextContents();
+    assert.deepEqual(words.filter((word) => !["Show", "Sign out"].includes(word)), [], path);
+  }
+  await leave();
+});
+
+await test("what people wrote is shown as text", async () => {
+  const { page, leave } = await visit(reader);
+  await page.goto(`${address}/conflicts/lab/Server/default/server-01`);
+  assert.ok((await page.locator("main").innerText()).includes("<b>moved</b> to rack 7"));
+  assert.equal(await page.locator("main b").count(), 0);
+  await leave();
+});
+
+await test("a job appears and ends on a page that is open already", async () => {
+  const { page, leave } = await visit(reader);
+  await page.goto(`${address}/jobs`);
+  await page.locator("#live.on").waitFor();
+  const { job_id: id } = await api("/api/v1/fabrics/lab/sync", {});
+  const row = page.locator("tr", { has: page.locator(`a[title="${id}"]`) });
+  await row.waitFor();
+  await row.getByText("held", { exact: true }).waitFor();
+  await leave();
+});
+
+await test("a conflict is decided by clicking, and goes", async () => {
+  const { page, leave } = await visit(operator);
+  await page.goto(`${address}/conflicts`);
+  await page.getByRole("link", { name: "VPC vpc-01" }).click();
+  assert.ok((await page.locator("tr.contradicts").allInnerTexts()).some((text) => /1001\s+vlan: 1101\s+vlan: 1201/.test(text)));
+  assert.equal(await page.locator("td.changed", { hasText: "10.10.1.250" }).count(), 1);
+  await page.getByRole("button", { name: "Take Git's" }).click();
+  await page.waitForURL(/\/jobs\//);
+  await page.locator("#job .title").getByText("succeeded").waitFor();
+  await page.goto(`${address}/conflicts`);
+  assert.equal(await page.getByRole("link", { name: "VPC vpc-01" }).count(), 0);
+  const { conflicts } = await api("/api/v1/conflicts");
+  assert.deepEqual(conflicts.map(({ key }) => key.name), ["server-01"]);
+  await leave();
+});
+
+await test("a merged document is written in the page, and a wrong one is refused with its reason", async () => {
+  const { page, faults, leave } = await visit(operator);
+  await page.goto(`${address}/conflicts/lab/Server/default/server-01`);
+  await page.getByText("Write a merged document").click();
+  const box = page.locator("#document");
+  const draft = await box.inputValue();
+  assert.match(draft, /kind: Server/);
+  await box.fill("- not a mapping");
+  await page.getByRole("button", { name: "Take this document" }).click();
+  await page.getByText("no YAML mapping").waitFor();
+  assert.ok(faults.splice(0).every((fault) => fault.includes("400")));
+  await page.goBack();
+  await page.locator("#merge").evaluate((each) => (each.open = true));
+  await box.fill(draft.replace(/description: .*/, "description: rack 7, then 12"));
+  await page.getByRole("button", { name: "Take this document" }).click();
+  await page.waitForURL(/\/jobs\//);
+  await page.locator("#job .title").getByText("succeeded").waitFor();
+  assert.deepEqual((await api("/api/v1/conflicts")).conflicts, []);
+  await page.goto(`${address}/conflicts`);
+  await page.getByText("No conflict").waitFor();
+  await leave();
+});
+
+await test("held deletions are confirmed by an admin who is asked once more", async () => {
+  const { page, leave } = await visit(admin);
+  await page.goto(`${address}/fabrics/lab`);
+  await page.getByText("deletions are held").waitFor();
+  page.once("dialog", (dialog) => dialog.dismiss());
+  await page.getByRole("button", { name: "Confirm these deletions" }).click();
+  assert.equal(new URL(page.url()).pathname, "/fabrics/lab");
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.getByRole("button", { name: "Confirm these deletions" }).click();
+  await page.waitForURL(/\/jobs\//);
+  await page.locator("#job .title").getByText("succeeded").waitFor();
+  assert.equal((await api("/api/v1/fabrics/lab")).guarded_deletions, 0);
+  await leave();
+});
+
+await test("all fabrics are paused and resumed together", async () => {
+  const { page, leave } = await visit(operator);
+  await page.getByLabel("Select all fabrics").check();
+  assert.equal(await page.locator("input[name=fabric]:checked").count(), 3);
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.locator("tbody").getByText("paused").first().waitFor();
+  assert.equal(await page.locator("tbody .badge", { hasText: "paused" }).count(), 3);
+  await page.getByLabel("Select all fabrics").check();
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await page.locator("tbody").getByText("in sync").first().waitFor();
+  assert.equal(await page.locator("tbody .badge", { hasText: "paused" }).count(), 0);
+  await leave();
+});
+
+await test("a dead letter is replayed, and dies again where its cause is not gone", async () => {
+  const { page, leave } = await visit(operator);
+  await page.goto(`${address}/dead-letters`);
+  await page.getByRole("button", { name: "Replay" }).first().click();
+  await page.waitForURL(/\/jobs\//);
+  await page.locator("#job .title").getByText(/queued|running|waiting|dead/).waitFor();
+  await leave();
+});
+
+await test("whoever signs out is out, and so is a copy of the cookie", async () => {
+  const { page, context, leave } = await visit(reader);
+  const cookies = await context.cookies();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL(`${address}/sign-in`);
+  await context.addCookies(cookies);
+  await page.goto(`${address}/jobs`);
+  assert.equal(new URL(page.url()).pathname, "/sign-in");
+  await leave();
+});
+
+await browser.close();
+stage.stdin.end();
+console.log(`\nScreenshots: ${shots}\n${passed} passed, ${failed.length} failed`);
+process.exit(failed.length === 0 && passed > 0 ? 0 : 1);
