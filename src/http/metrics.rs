@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 
+use crate::ledger::budget::Budget;
 use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
@@ -132,6 +133,7 @@ struct Known {
     numbers: LedgerNumbers,
     pauses: Pauses,
     standings: Vec<FabricStanding>,
+    budgets: Vec<Budget>,
     /// Every server that was ever asked: its side, its name, how it answered.
     servers: Vec<(&'static str, String, Health)>,
 }
@@ -151,6 +153,7 @@ async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
         numbers: state.ledger.numbers(&targets).await?,
         pauses: state.ledger.pauses().await?,
         standings: state.ledger.standings(&asked).await?,
+        budgets: state.ledger.budgets().await?,
         servers: health.into_iter().map(server).collect(),
     })
 }
@@ -194,6 +197,11 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
         if let Some(at) = health.token_expires {
             ends.sample(&[("side", side), ("name", name)], (at.0 / 1_000) as f64);
         }
+    }
+    let help = "Requests that a server still grants a token, as it last said; for an hour after that.";
+    let mut budgets = page.gauge("fgd_rate_limit_remaining", help);
+    for Budget { token, resource, left } in known.iter().flat_map(|known| &known.budgets) {
+        budgets.sample(&[("token", token), ("resource", resource)], *left as f64);
     }
     write_fabrics(page, state, known);
 }

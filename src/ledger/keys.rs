@@ -45,6 +45,7 @@
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `session:<sha256>` | string | who signed in to the dashboard (JSON) | sign-in | after its length, or when signed out |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
+//! | `budgets` | hash | token and resource: JSON of what was left, and when | budget | a day after its last use |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
