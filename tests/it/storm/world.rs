@@ -525,6 +525,7 @@ impl<'r> World<'r> {
                 }
                 Err(error) => panic!("{error:?}"),
             }
+            self.accept_history().await;
             match self.ledger.next_due().await.expect("Redis answers") {
                 Some(due) if due <= LONG => self.clock.advance(due + Duration::from_millis(1)),
                 Some(_) | None => return,
