@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ObjectId};
 use super::names::NetBoxName;
+use super::rollback::Rollback;
 
 /// A hint that something in a fabric may have changed. It carries no content: what is true is read in the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub enum Change {
     Everything,
     /// Compare everything and only tell what would be done.
     DryRun,
+    /// Bring an earlier state back, or only tell what that would do.
+    Rollback(Box<Rollback>),
 }
 
 /// What NetBox says happened to a row.
@@ -60,6 +63,23 @@ impl Change {
             Self::Resolution { key } => format!("resolution:{key}"),
             Self::Everything => "everything".to_owned(),
             Self::DryRun => "dry_run".to_owned(),
+            // What begins so is claimed by itself: see `claim.lua`.
+            Self::Rollback(rollback) => {
+                let Rollback { to, objects, dry_run, .. } = rollback.as_ref();
+                let objects: Vec<String> = objects.iter().map(Key::to_string).collect();
+                format!("rollback:{to}:{dry_run}:{}", objects.join(","))
+            }
+        }
+    }
+}
+
+impl Change {
+    /// Whether it only asks for a plan.
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Self::DryRun => true,
+            Self::Rollback(rollback) => rollback.dry_run,
+            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Everything => false,
         }
     }
 }
@@ -72,6 +92,7 @@ impl fmt::Display for Change {
             Self::Resolution { key } => write!(f, "{key} resolved"),
             Self::Everything => f.write_str("full comparison"),
             Self::DryRun => f.write_str("dry run"),
+            Self::Rollback(rollback) => write!(f, "rollback to {}", rollback.to.short()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum JobState {
     Stalled,
     /// Both sides were seen to agree on everything it asked about.
     Succeeded,
-    /// Ended without its effect: a person discarded its dead letter, and said why.
+    /// Ended without its effect: it asked for what cannot be done, or a person discarded its dead letter and said why.
     Failed,
     /// Given up after the last attempt; kept with its changes for replay.
     Dead,

@@ -14,6 +14,7 @@ use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
+use super::history::HistoryBreakView;
 use super::input::{JsonBody, NoParameters, Query, limit};
 use super::netbox_status::NetBoxStatusView;
 use super::pausing::PauseView;
@@ -43,7 +44,7 @@ pub(super) struct FabricsQuery {
     "paused": null,
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
         "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -81,6 +82,8 @@ pub(super) struct FabricView {
     held: u64,
     /// How many of them are conflicts, which `GET /api/v1/conflicts` lists.
     conflicts: u64,
+    /// Objects and files that differ, which `GET /api/v1/fabrics/{name}/drift` lists; null before the first comparison.
+    drift: Option<u64>,
     /// Deletions that wait for `confirm-deletions`.
     guarded_deletions: u64,
     /// What was given up and waits for a replay or a discard.
@@ -125,7 +128,7 @@ pub(super) enum Standing {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
-    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
     "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
@@ -136,7 +139,7 @@ pub(super) enum Standing {
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
     }],
-    "guarded": [], "last_run": null,
+    "guarded": [], "broken_history": null, "last_run": null,
 }))]
 pub(super) struct FabricDetailView {
     #[serde(flatten)]
@@ -145,6 +148,8 @@ pub(super) struct FabricDetailView {
     held_objects: Vec<HeldView>,
     /// What `confirm-deletions` would let go.
     guarded: Vec<KeyView>,
+    /// Set while the branch no longer contains what was dealt with: `accept-history` goes on with what it is now.
+    broken_history: Option<HistoryBreakView>,
     last_run: Option<ReportView>,
 }
 
@@ -245,12 +250,14 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
+    let broken = state.ledger.broken_history(&fabric.target).await?;
     let fabric = views(&state, &[fabric], &state.ledger.pauses().await?).await?.into_iter().next();
     let held = status.held.into_iter().map(|(key, reason)| HeldView { key: key.into(), reason: reason.into() });
     Ok(HttpResponse::Ok().json(FabricDetailView {
         fabric: fabric.expect("one was asked for"),
         held_objects: held.take(MOST_HELD).collect(),
         guarded: status.guarded.into_iter().map(KeyView::from).collect(),
+        broken_history: broken.map(HistoryBreakView::from),
         last_run: status.last_run.map(ReportView::from),
     }))
 }
@@ -399,6 +406,7 @@ impl FabricView {
             objects: standing.objects,
             held: standing.held,
             conflicts: standing.conflicts,
+            drift: standing.drift,
             guarded_deletions: standing.guarded,
             dead_letters: standing.dead_letters,
             last_sync: standing.last_sync.map(rfc3339),

@@ -209,7 +209,7 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
 /// A number of a fabric, when it has one.
 type OfFabric = fn(&FabricStanding, &LedgerNumbers) -> Option<f64>;
 
-const OF_FABRICS: [(&str, &str, OfFabric); 10] = [
+const OF_FABRICS: [(&str, &str, OfFabric); 11] = [
     ("fgd_fabric_pending_changes", "Changes that are recorded and not yet settled.", |fabric, _| {
         Some(fabric.pending_changes as f64)
     }),
@@ -221,6 +221,9 @@ const OF_FABRICS: [(&str, &str, OfFabric); 10] = [
     ("fgd_fabric_held_objects", "Objects that wait for a person.", |fabric, _| Some(fabric.held as f64)),
     ("fgd_fabric_conflicts", "Objects on which both sides contradict each other.", |fabric, _| {
         Some(fabric.conflicts as f64)
+    }),
+    ("fgd_fabric_drift_objects", "Objects and files that differ between both sides.", |fabric, _| {
+        fabric.drift.map(|count| count as f64)
     }),
     ("fgd_fabric_guarded_deletions", "Deletions that wait to be confirmed.", |fabric, _| Some(fabric.guarded as f64)),
     ("fgd_fabric_dead_letters", "Dead letters of the fabric.", |fabric, _| Some(fabric.dead_letters as f64)),

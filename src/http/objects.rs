@@ -10,8 +10,8 @@ use crate::domain::key::Key;
 use crate::domain::kind::Kind;
 use crate::domain::names::RunId;
 use crate::domain::policy::Fabric;
-use crate::ledger::history::Touch;
 use crate::ledger::objects::ObjectKnown;
+use crate::ledger::touches::Touch;
 use crate::ledger::types::Millis;
 use crate::webhook::netbox::Model;
 

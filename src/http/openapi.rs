@@ -10,8 +10,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    bulk, conflicts, connections, dead, deliveries, events, fabrics, health, jobs, metrics, objects, pausing, runs,
-    webhooks,
+    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, objects,
+    pausing, rollback, runs, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -120,6 +120,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(fabrics::sync_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(history::accept_history)
+        .service(rollback::roll_back_fabric)
+        .service(drift::show_drift)
+        .service(drift::reconcile_fabric)
         .service(conflicts::list_conflicts)
         .service(conflicts::show_conflict)
         .service(conflicts::resolve_conflict)

@@ -30,9 +30,11 @@ impl Parts {
                 };
                 (event.as_str(), *cascade, user.clone().unwrap_or_default(), rest)
             }
-            Change::GitMoved | Change::Resolution { .. } | Change::Everything | Change::DryRun => {
-                ("", false, String::new(), change.clone())
-            }
+            Change::GitMoved
+            | Change::Resolution { .. }
+            | Change::Everything
+            | Change::DryRun
+            | Change::Rollback(_) => ("", false, String::new(), change.clone()),
         };
         let rest = super::json(&rest);
         Self { slot: change.slot(), event, cascade, user, rest }
@@ -80,9 +82,11 @@ impl Entry {
                 };
                 Ok(users.into_iter().map(of).collect())
             }
-            other @ (Change::GitMoved | Change::Resolution { .. } | Change::Everything | Change::DryRun) => {
-                Ok(vec![other])
-            }
+            other @ (Change::GitMoved
+            | Change::Resolution { .. }
+            | Change::Everything
+            | Change::DryRun
+            | Change::Rollback(_)) => Ok(vec![other]),
         }
     }
 }

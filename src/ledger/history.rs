@@ -1,53 +1,62 @@
-//! What happened to each object, newest first: a bounded list for each, gone when nothing happened for the retention.
+//! Histories that broke: what was found, and a person's word that it is to be gone on with.
 
-use redis::ScriptInvocation;
-use serde::{Deserialize, Serialize};
+use crate::domain::history::HistoryBreak;
+use crate::domain::lease::LeaseProof;
+use crate::domain::names::{FabricName, Oid, Target};
 
-use crate::domain::key::Key;
-use crate::domain::names::{FabricName, Oid, RunId};
-use crate::domain::report::Outcome;
-
-use super::types::{Advance, Millis};
 use super::{Error, Ledger, json, parse};
 
-/// The most that is kept of one object.
-pub(super) const MOST: usize = 20;
-
-/// Something that a run did to an object.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Touch {
-    pub run: RunId,
-    #[serde(flatten)]
-    pub outcome: Outcome,
-    /// Our commit that has it, for what was done in Git; for NetBox the commit that asked for it.
-    pub commit: Option<Oid>,
-    /// NetBox users whose change it was, or the author of the commit that asked for it.
-    pub by: Vec<String>,
-    /// NetBox's id of our request, for what was done in NetBox.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<String>,
+/// What came of accepting a new history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryAccepted {
+    Done(HistoryBreak),
+    /// The head is another than the person saw; nothing was done.
+    Moved(HistoryBreak),
+    /// No break is noted.
+    Unbroken,
 }
 
 impl Ledger {
-    /// What happened to an object, newest first, at most `MOST`.
-    pub async fn history(&self, fabric: &FabricName, key: &Key) -> Result<Vec<(Millis, Touch)>, Error> {
-        let name = self.keys().of("history", format!("{fabric}:{}", json(key)));
-        let entries: Vec<String> = redis::cmd("LRANGE")
-            .arg((&name, 0, -1))
+    /// The break that the last run on a target found; `None` when there was none.
+    pub async fn broken_history(&self, target: &Target) -> Result<Option<HistoryBreak>, Error> {
+        let key = self.keys().of("target", target);
+        let text: Option<String> = redis::cmd("HGET")
+            .arg(&key)
+            .arg("broken")
             .query_async(&mut self.connection().await?)
             .await
-            .map_err(Error::unavailable("read an object's history"))?;
-        let read = |entry: &String| {
-            let (at, touch) = entry.split_once(' ').ok_or_else(|| Error::corrupt(&name, "no time"))?;
-            Ok((parse(&name, at)?, parse(&name, touch)?))
-        };
-        entries.iter().map(read).collect()
+            .map_err(Error::unavailable("recall a history"))?;
+        text.map(|text| parse(&key, &text)).transpose()
     }
-}
 
-/// The operations of the advance script.
-pub(super) fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
-    for (key, touch) in &advance.touched {
-        call.arg("touch").arg("history").arg(json(key)).arg(json(touch));
+    /// Notes what a run that holds the target found. `Error::LeaseLost` (and no effect) otherwise.
+    pub async fn note_history(&self, proof: &LeaseProof, broken: Option<&HistoryBreak>) -> Result<(), Error> {
+        let mut call = self.call(&self.0.scripts.history);
+        call.arg(proof.target().to_string()).arg(proof.fence()).arg(broken.map(json).unwrap_or_default());
+        let noted: bool =
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("note a history"))?;
+        if noted { Ok(()) } else { Err(Error::lease_lost(proof)) }
+    }
+
+    /// Takes the new history for the one that was dealt with. Until a comparison has found nothing of the kind, each
+    /// deletion that it asks of NetBox in these fabrics is guarded.
+    pub async fn accept_history(
+        &self,
+        target: &Target,
+        seen: Option<&Oid>,
+        fabrics: &[&FabricName],
+    ) -> Result<HistoryAccepted, Error> {
+        let mut call = self.call(&self.0.scripts.accept_history);
+        call.arg(target.to_string()).arg(seen.map_or("", Oid::as_str));
+        for fabric in fabrics {
+            call.arg(fabric.as_str());
+        }
+        let answer: Option<(bool, String)> =
+            call.invoke_async(&mut self.connection().await?).await.map_err(Error::unavailable("accept a history"))?;
+        Ok(match answer {
+            None => HistoryAccepted::Unbroken,
+            Some((true, broken)) => HistoryAccepted::Done(parse("target", &broken)?),
+            Some((false, broken)) => HistoryAccepted::Moved(parse("target", &broken)?),
+        })
     }
 }

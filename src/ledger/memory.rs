@@ -11,7 +11,7 @@ use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
 
 use super::options::millis;
 use super::types::{Advance, FabricMemory, Millis};
-use super::{Error, Ledger, conflicts, history, json, parse};
+use super::{Error, Ledger, conflicts, drift, json, parse, touches};
 
 /// A hash or set of ours, as it comes.
 type Hash = Vec<(String, String)>;
@@ -32,7 +32,7 @@ impl Ledger {
             guarded,
             confirmed,
             deletions,
-            adopt,
+            (adopt, new_history),
         ): Raw = redis::pipe()
             .atomic()
             .cmd("TIME")
@@ -46,7 +46,7 @@ impl Ledger {
             .smembers(key("guarded"))
             .smembers(key("confirmed"))
             .zrange_withscores(key("deletions"), 0, -1)
-            .hexists(key("fabric"), "adopt")
+            .hmget(key("fabric"), &["adopt", "new_history"])
             .query_async(&mut self.connection().await?)
             .await
             .map_err(Error::unavailable("recall a fabric"))?;
@@ -64,7 +64,8 @@ impl Ledger {
             recent_deletions: deletions.iter().filter(|(_, at)| *at > since).count() as u64,
             confirmed: read_set("confirmed", &confirmed)?,
             guarded: read_set("guarded", &guarded)?,
-            adopt,
+            adopt: adopt.is_some(),
+            new_history: new_history.is_some(),
         })
     }
 
@@ -143,7 +144,10 @@ impl Ledger {
 }
 
 /// In the order of the pipeline in `memory`.
-type Raw = ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, bool);
+type Raw =
+    ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, Permissions);
+/// What people have allowed: to adopt, another history.
+type Permissions = (Option<String>, Option<String>);
 
 fn read_map<K: DeserializeOwned + Ord, V: DeserializeOwned>(key: &str, hash: Hash) -> Result<BTreeMap<K, V>, Error> {
     hash.iter().map(|(field, value)| Ok((parse(key, field)?, parse(key, value)?))).collect()
@@ -197,6 +201,12 @@ fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
     if advance.adopted {
         operation("unset", "fabric", "adopt", "");
     }
+    if advance.history_settled {
+        operation("unset", "fabric", "new_history", "");
+    }
     conflicts::write_operations(call, advance);
-    history::write_operations(call, advance);
+    touches::write_operations(call, advance);
+    if let Some(update) = &advance.drift {
+        drift::write_operations(call, update);
+    }
 }

@@ -20,6 +20,7 @@ mod connect;
 mod control;
 mod dead;
 mod deliveries;
+pub mod drift;
 mod durability;
 mod edits;
 mod embedded;
@@ -44,6 +45,7 @@ mod scripts;
 mod sessions;
 pub mod shown;
 mod standing;
+pub mod touches;
 pub mod types;
 
 use std::sync::Arc;
@@ -170,7 +172,7 @@ impl Ledger {
             "events": keys::MOST_EVENTS,
             "deliveries": keys::MOST_DELIVERIES,
             "ignored": keys::MOST_IGNORED,
-            "touches": history::MOST,
+            "touches": touches::MOST,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

@@ -13,11 +13,13 @@ use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, NetBoxName, Oid, RepoName, RunId, Target};
 use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
+use crate::domain::rollback::Rollback;
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
-use super::history::Touch;
+use super::drift::DriftUpdate;
 use super::shown::Shown;
+use super::touches::Touch;
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -157,6 +159,20 @@ pub struct Part {
     pub attempt: u32,
 }
 
+impl Part {
+    /// The earlier state that the part wants back; such a change is claimed by itself.
+    pub fn rollback(&self) -> Option<&Rollback> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Rollback(rollback) => Some(rollback.as_ref()),
+            Change::Object { .. }
+            | Change::GitMoved
+            | Change::Resolution { .. }
+            | Change::Everything
+            | Change::DryRun => None,
+        })
+    }
+}
+
 /// What became of one part.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartOutcome {
@@ -168,6 +184,8 @@ pub enum PartOutcome {
     WaitUntil { after: Duration, error: JobError },
     /// Waits for a new input or a person; looked at again now and then.
     Stalled { error: JobError },
+    /// Ends its jobs as failed: what was asked for cannot be done, now or later.
+    Refused { error: JobError },
     /// Given back untouched: graceful shutdown, or a lost compare-and-swap too many. Not an attempt.
     Returned,
 }
@@ -214,6 +232,8 @@ pub struct FabricMemory {
     pub guarded: BTreeSet<Key>,
     /// A person said that this ledger may take over a directory whose marker names another.
     pub adopt: bool,
+    /// A person accepted another history of the branch, and what is deleted there is still to be looked at.
+    pub new_history: bool,
 }
 
 /// What a run wants remembered of one fabric, in one atomic step.
@@ -240,6 +260,10 @@ pub struct Advance {
     pub adopted: bool,
     /// What was done to which objects.
     pub touched: Vec<(Key, Touch)>,
+    /// Nothing that the new history deletes is left to be looked at.
+    pub history_settled: bool,
+    /// What was found to differ, when the run compared anything.
+    pub drift: Option<DriftUpdate>,
 }
 
 /// A job as the status API shows it.
@@ -409,6 +433,8 @@ pub struct FabricStanding {
     pub held: u64,
     pub conflicts: u64,
     pub guarded: u64,
+    /// What differed when everything was last compared, kept up since; `None` before the first time.
+    pub drift: Option<u64>,
     pub dead_letters: u64,
     /// End of the last run that succeeded or held.
     pub last_sync: Option<Millis>,
@@ -474,6 +500,8 @@ pub enum RunOutcome {
     Wait,
     /// A person, or a new input, must change something first.
     Stalled,
+    /// What was asked for cannot be done.
+    Refused,
     /// Given back untouched.
     Returned,
     /// Failed for the last time.
@@ -492,6 +520,7 @@ impl RunOutcome {
             Self::Transient => "transient",
             Self::Wait => "wait",
             Self::Stalled => "stalled",
+            Self::Refused => "refused",
             Self::Returned => "returned",
             Self::Dead => "dead",
             Self::Lost => "lost",

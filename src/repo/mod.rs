@@ -51,6 +51,9 @@ pub trait Repository: Send + Sync {
     /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
 
+    /// How the history up to `head`, which is there, stands to a commit that was the branch's head before.
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error>;
+
     /// Puts the edits up for review in place of a commit on the target's branch, whose head is `base`.
     ///
     /// There is one rolling branch and one rolling pull request for each target. `last` is what the call before returned;
@@ -106,6 +109,17 @@ pub trait Repository: Send + Sync {
     async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// How a history stands to an earlier commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// The commit is in it.
+    Contains,
+    /// It is not, but both have a commit in common.
+    Rewritten,
+    /// They have nothing in common, or the commit is not there any more.
+    Unrelated,
 }
 
 /// One file as a repository names it.

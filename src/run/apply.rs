@@ -14,7 +14,7 @@ use crate::domain::names::RunId;
 use crate::domain::policy::Fabric;
 use crate::domain::report::{Item, Outcome};
 use crate::domain::row::{BaseUpdate, Intent, Row};
-use crate::ledger::history::Touch;
+use crate::ledger::touches::Touch;
 use crate::ledger::types::Advance;
 use crate::netbox::{MAX_LOT, Request, WriteContext, Written};
 use crate::plan::written::{acknowledged, intent};

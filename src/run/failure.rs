@@ -17,6 +17,8 @@ pub enum Failure {
     Conflict(JobError),
     /// A person, or a new input, must change something first.
     Stalled(JobError),
+    /// What was asked for cannot be done, now or later.
+    Refused(JobError),
 }
 
 impl Failure {
@@ -35,13 +37,14 @@ impl Failure {
             Self::Transient(error) | Self::Conflict(error) => PartOutcome::Transient { error },
             Self::WaitUntil { after, error } => PartOutcome::WaitUntil { after, error },
             Self::Stalled(error) => PartOutcome::Stalled { error },
+            Self::Refused(error) => PartOutcome::Refused { error },
         }
     }
 
     /// What is wrong, for logs and the job.
     pub fn error(&self) -> &JobError {
         match self {
-            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) => error,
+            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) | Self::Refused(error) => error,
             Self::WaitUntil { error, .. } => error,
         }
     }
@@ -161,6 +164,7 @@ mod tests {
             Failure::WaitUntil { .. } => "wait until",
             Failure::Conflict(_) => "conflict",
             Failure::Stalled(_) => "stalled",
+            Failure::Refused(_) => "refused",
         }
     }
 

@@ -4,25 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::change::Change;
+use crate::domain::edit::Tree;
 use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::Catalogue;
 use crate::domain::names::Oid;
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
+use crate::domain::rollback::Rollback;
 use crate::ledger::types::{FabricMemory, Part};
 use crate::netbox::Client;
 use crate::plan::layout::{MarkerState, read_marker};
+use crate::plan::rollback::Rewound;
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
 use crate::validate::Crds;
 
 use super::failure::{Failure, error};
 use super::netbox_side::{Dirty, Scope, dirty_rows};
 use super::validation::hold_to_rules;
-use super::{Runner, contents, git_side, netbox_side};
+use super::{Runner, contents, git_side, netbox_side, rollback};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
 pub struct Gathered {
     pub sides: Sides,
     pub memory: FabricMemory,
+    /// The earlier state that the Git side has in it.
+    pub rewound: Option<(Rewound, Rollback)>,
 }
 
 /// Whose side is read, and which kinds it may have.
@@ -39,7 +44,21 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let client = runner.netbox(&fabric.netbox)?;
     let memory = runner.ledger.memory(&fabric.name).await?;
 
-    let git = git_side::read(repository.as_ref(), Of { fabric, catalogue: &runner.catalogue }, head, &memory).await?;
+    let of = Of { fabric, catalogue: &runner.catalogue };
+    let tree = match head {
+        Some(head) => repository.tree(head, &fabric.directory).await?,
+        None => Tree::new(),
+    };
+    let rewound = match part.rollback() {
+        Some(rollback) => {
+            require_push(runner, fabric)?;
+            let rewound = rollback::rewound(repository.as_ref(), of, &memory, (head, &tree), rollback).await?;
+            Some((rewound, rollback.clone()))
+        }
+        None => None,
+    };
+    let tree = rewound.as_ref().map_or(tree, |(rewound, _)| rewound.tree.clone());
+    let git = git_side::read(repository.as_ref(), of, tree, &memory).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
     let fabric_missing = fabric_missing(runner, fabric, client).await?;
@@ -51,11 +70,10 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, Of { fabric, catalogue: &runner.catalogue }, &memory, &scope).await?;
+    let rows = netbox_side::read(client, of, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    let from = Of { fabric, catalogue: &runner.catalogue };
-    contents::load_files(repository.as_ref(), from, &memory, &mut keys).await?;
+    contents::load_files(repository.as_ref(), of, &memory, &mut keys).await?;
     contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
     let other_paths = memory
         .base
@@ -84,12 +102,25 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
             confirmed: memory.confirmed.clone(),
+            new_history: memory.new_history,
         },
     };
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
     hold_to_rules(&mut sides, crds, &fabric.policy);
-    Ok(Gathered { sides, memory })
+    Ok(Gathered { sides, memory, rewound })
+}
+
+/// What was rolled back in a pull request would be taken back by the next run, before anybody merges it.
+fn require_push(runner: &Runner, fabric: &Fabric) -> Result<(), Failure> {
+    match runner.site(&fabric.target)?.delivery {
+        Delivery::Push => Ok(()),
+        Delivery::PullRequest => Err(Failure::Refused(error(
+            "rollback_by_review",
+            format!("{} is changed by pull requests only", fabric.target),
+            "revert the commits in a pull request of your own",
+        ))),
+    }
 }
 
 /// Whether the directory is ours already; an error when it is another ledger's and nobody said to adopt it.

@@ -31,18 +31,14 @@ pub struct GitSides {
     pub copies: BTreeMap<RepoPath, Key>,
 }
 
-/// Reads the directory at `head`: one tree, then only the blobs that base does not know.
+/// Reads what the directory's tree holds: only the blobs that base does not know.
 pub async fn read(
     repository: &dyn Repository,
     of: Of<'_>,
-    head: Option<&Oid>,
+    tree: Tree,
     memory: &FabricMemory,
 ) -> Result<GitSides, repo::Error> {
     let Of { fabric, catalogue } = of;
-    let tree = match head {
-        Some(head) => repository.tree(head, &fabric.directory).await?,
-        None => Tree::new(),
-    };
     let own = layout::own_paths(&fabric.directory);
     let own: BTreeMap<RepoPath, Oid> =
         own.into_iter().filter_map(|path| Some((path.clone(), tree.get(&path)?.blob.clone()))).collect();

@@ -8,8 +8,10 @@ mod edits;
 mod failure;
 mod gather;
 mod git_side;
+mod history;
 mod netbox_side;
 mod report;
+mod rollback;
 mod shown;
 mod source;
 mod state;
@@ -84,7 +86,8 @@ impl Runner {
     /// Safe to repeat. Returns the new head; `None` when nothing moved or the branch does not exist.
     pub async fn poll_head(&self, target: &Target) -> Result<Option<Oid>, Failure> {
         let head = self.site(target)?.repository.head(&target.branch).await?;
-        if head == self.ledger.head(target).await? {
+        let known = self.ledger.head(target).await?;
+        if head == known {
             return Ok(None);
         }
         let changes = self
@@ -96,7 +99,11 @@ impl Runner {
         let moved = Accept {
             origin: Origin::Schedule { what: format!("the head of {target} moved") },
             // The same head found twice before a run has dealt with it is one job.
-            dedupe: head.as_ref().map(|head| format!("poll:{target}:{head}")),
+            dedupe: Some(match (&head, known) {
+                (Some(head), _) => format!("poll:{target}:{head}"),
+                (None, Some(known)) => format!("poll:{target}:gone after {known}"),
+                (None, None) => return Ok(None),
+            }),
             changes,
             at_once: true,
         };

@@ -91,7 +91,7 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
     part.changes.iter().any(|change| match change {
         Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
         Change::Resolution { key: resolved } => resolved == key,
-        Change::GitMoved | Change::Everything | Change::DryRun => false,
+        Change::GitMoved | Change::Everything | Change::DryRun | Change::Rollback(_) => false,
     })
 }
 

@@ -184,7 +184,8 @@ impl TestApp {
         person.push(BRANCH, "a person's deletion");
     }
 
-    fn person(&self) -> Person {
+    /// Somebody's clone of the repository, at the branch's head; pushes of theirs are announced.
+    pub fn person(&self) -> Person {
         let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
         if self.bare.head(BRANCH).is_some() {
             person.update(BRANCH);

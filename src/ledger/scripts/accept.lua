@@ -64,7 +64,7 @@ while i <= #ARGV do
   if not id then
     count, seq = count + 1, seq + 1
     local job = { id = time .. base32(count, 4) .. random, dedupe = dedupe, sender = sender, origin = origin, parts = {},
-      duplicates = 0, dry_run = true, trace = trace }
+      duplicates = 0, trace = trace }
     answers[#answers - 1] = job.id
     jobs[#jobs + 1] = job
     if dedupe ~= '' then new[dedupe] = job end
@@ -87,7 +87,12 @@ while i <= #ARGV do
       of.target, job.parts[fabric], targets[target] = target, target, true
       of.at_once = of.at_once or urgency ~= 'debounced'
       of.insistent = of.insistent or urgency == 'insistent'
-      job.dry_run = job.dry_run and slot == 'dry_run'
+      if travels_alone(slot) then of.alone = true end
+      if job.alone == nil then
+        job.alone = travels_alone(slot) and slot
+      elseif job.alone ~= slot then
+        job.alone = false
+      end
     end
   end
   i = beyond
@@ -136,11 +141,15 @@ for fabric, of in pairs(fabrics) do
   if of.at_once and not of.before[4] then
     for _, text in ipairs({ 'at_once', now, 'because', 'requested' }) do fields[#fields + 1] = text end
   end
+  if of.alone then
+    fields[#fields + 1] = 'alone'
+    fields[#fields + 1] = 1
+  end
   redis.call('HSET', key, unpack(fields))
 end
 for _, job in ipairs(jobs) do
   local fields = { 'origin', job.origin, 'created', now, 'updated', now, 'duplicates', job.duplicates, 'state', 'queued' }
-  if job.dry_run then fields[11], fields[12] = 'dry_run', 1 end
+  if job.alone then fields[11], fields[12] = 'alone', job.alone end
   if job.trace ~= '' then fields[#fields + 1], fields[#fields + 2] = 'trace', job.trace end
   for fabric, target in pairs(job.parts) do
     fields[#fields + 1] = 'part:' .. fabric

@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Error, Named, Repository, tree_of};
+use super::{Error, History, Named, Repository, tree_of};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -152,5 +152,9 @@ impl Repository for GitRepository {
 
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error> {
         with_cache!(self, |held| objects::find_run(&held, branch, since, run)).1
+    }
+
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error> {
+        with_cache!(self, |held| objects::history(&held, known, head)).1
     }
 }

@@ -8,7 +8,7 @@ use super::cache::Held;
 use crate::domain::edit::{Mode, RUN_TRAILER};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
-use crate::repo::Error;
+use crate::repo::{Error, History};
 
 /// A file of a commit as Git names it: the path may be one that a `RepoPath` cannot be.
 pub(super) struct Listed {
@@ -134,6 +134,21 @@ pub(super) async fn find_run(
         runs.split('\t').any(|found| found.trim() == run.as_str()).then_some(oid)
     });
     carrying.map(parse_oid).transpose()
+}
+
+/// How the history of `head` stands to a commit that may be gone.
+pub(super) async fn history(held: &Held<'_>, known: &Oid, head: &Oid) -> Result<History, Error> {
+    held.need_commit(None, head).await?;
+    match held.need_commit(None, known).await {
+        Ok(()) => {}
+        Err(Error::Missing { .. }) => return Ok(History::Unrelated),
+        Err(error) => return Err(error),
+    }
+    Ok(match held.is_ancestor(known, head).await? {
+        true => History::Contains,
+        false if held.have_a_common_ancestor(known, head).await? => History::Rewritten,
+        false => History::Unrelated,
+    })
 }
 
 pub(super) fn parse_oid(text: &str) -> Result<Oid, Error> {

@@ -525,6 +525,7 @@ impl<'r> World<'r> {
                 }
                 Err(error) => panic!("{error:?}"),
             }
+            self.accept_history().await;
             match self.ledger.next_due().await.expect("Redis answers") {
                 Some(due) if due <= LONG => self.clock.advance(due + Duration::from_millis(1)),
                 Some(_) | None => return,
@@ -540,10 +541,18 @@ impl<'r> World<'r> {
         }
         self.mail(Mail::ArriveAll).await;
         self.work_off().await;
-        for _ in 0..2 {
+        for _ in 0..3 {
             self.compare_surely().await;
             self.mail(Mail::ArriveAll).await;
             self.work_off().await;
+            self.accept_history().await;
+        }
+    }
+
+    /// A person says that a branch that was moved back is meant to be so.
+    async fn accept_history(&self) {
+        for fabric in self.runner.fabrics.values() {
+            self.ledger.accept_history(&fabric.target, None, &[&fabric.name]).await.expect("Redis answers");
         }
     }
 

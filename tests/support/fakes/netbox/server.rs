@@ -30,6 +30,10 @@ pub enum Fault {
     Html,
     /// A listing that ends in the middle although it says otherwise.
     HalfPage,
+    /// A listing as a user sees it who may view none of the rows.
+    EmptyPage,
+    /// A listing whose filters are overlooked, as NetBox does with those that it does not know.
+    Unfiltered,
     /// It stops, before or after it is done, until it is let go; its client may be gone by then.
     Hold { applied: bool, hold: Hold },
     /// A user does something first; the request is then answered as usual.
@@ -46,6 +50,8 @@ impl std::fmt::Debug for Fault {
             Self::ApplyThenStatus(status) => write!(f, "ApplyThenStatus({status})"),
             Self::Html => f.write_str("Html"),
             Self::HalfPage => f.write_str("HalfPage"),
+            Self::EmptyPage => f.write_str("EmptyPage"),
+            Self::Unfiltered => f.write_str("Unfiltered"),
             Self::Hold { applied, .. } => write!(f, "Hold(applied: {applied})"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
@@ -195,6 +201,15 @@ async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
         }
         Some(Fault::HalfPage) => out(half(answer(&world, asked)), &id),
+        Some(Fault::EmptyPage) => {
+            let page = serde_json::json!({"count": 0, "next": null, "previous": null, "results": []});
+            out(Reply { json: Some(page), ..answer(&world, asked) }, &id)
+        }
+        Some(Fault::Unfiltered) => {
+            let paging = |name: &str| matches!(name, "limit" | "offset" | "ordering");
+            let query = asked.query.iter().filter(|(name, _)| paging(name)).cloned().collect();
+            out(answer(&world, Asked { query, ..asked }), &id)
+        }
         Some(Fault::Hold { applied, hold }) => {
             // In a task of its own, as above.
             let held = actix_web::rt::spawn(async move {
