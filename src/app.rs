@@ -5,7 +5,7 @@ mod onboarding;
 mod pace;
 mod repositories;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, watch};
 
-use crate::config::{self, ObjectModel, Settings, TokenSecret};
+use crate::config::{self, ObjectModel, Settings, Switch, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
 use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{
@@ -219,6 +219,7 @@ async fn open(settings: &Settings, clock: Clock) -> Result<(Ledger, Arc<Runner>)
         ledger: ledger.clone(),
         repositories: repositories::open(settings, Some(&ledger))?,
         netboxes: netboxes(settings)?,
+        told: told(settings),
         fabrics: settings.fabrics.clone(),
         catalogue: settings.kinds.clone(),
         crds: crds(settings)?,
@@ -227,40 +228,73 @@ async fn open(settings: &Settings, clock: Clock) -> Result<(Ledger, Arc<Runner>)
     Ok((ledger, Arc::new(runner)))
 }
 
+/// Which NetBoxes to set up, and how.
+#[derive(Debug, Clone, Default)]
+pub struct NetBoxSetup {
+    /// Only this one.
+    pub only: Option<NetBoxName>,
+    /// Another model than the settings say.
+    pub model: Option<ObjectModel>,
+    /// Look, and say what would be done.
+    pub dry_run: bool,
+}
+
 /// Sets up every NetBox of the settings, or only one, and tells each step as it is done.
 pub async fn setup_netboxes(
     settings: &Settings,
-    only: Option<&NetBoxName>,
-    dry_run: bool,
+    wish: &NetBoxSetup,
     mut told: impl FnMut(String),
 ) -> Result<(), StartError> {
-    if let Some(name) = only.filter(|name| !settings.netboxes.contains_key(name)) {
+    let NetBoxSetup { only, model, dry_run } = wish;
+    if let Some(name) = only.as_ref().filter(|name| !settings.netboxes.contains_key(name)) {
         return Err(StartError::NoSuchNetBox { name: name.clone() });
     }
-    for (name, client) in netboxes(settings)?.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        let source = settings.netboxes[name]
-            .webhook_secrets
-            .first()
-            .ok_or_else(|| StartError::NoSecret { name: name.clone() })?;
-        let address = format!("{}webhooks/netbox", settings.public_url);
-        let receiver_url =
-            settings.public_url.join("webhooks/netbox").map_err(|source| StartError::Receiver { address, source })?;
-        let options = SetupOptions { receiver_url, secret: source.read()?, dry_run };
+    let mut settings = settings.clone();
+    for (name, netbox) in
+        settings.netboxes.iter_mut().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name))
+    {
+        let model = model.unwrap_or(netbox.model);
+        if model != netbox.model {
+            told(format!("{name}: the settings say another `model`; the service goes by them"));
+        }
+        netbox.model = model;
+    }
+    for (name, client) in netboxes(&settings)?.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == *name))
+    {
+        let options = setup_options(&settings, name, *dry_run)?;
         let steps =
             setup(client, &options).await.map_err(|source| StartError::NetBox { name: name.clone(), source })?;
         for step in steps {
-            let (done, would) = match &step.effect {
-                Effect::Created => ("created".to_owned(), "would be created".to_owned()),
-                Effect::Updated(fields) => {
-                    let fields = fields.join(", ");
-                    (format!("updated ({fields})"), format!("would be updated ({fields})"))
-                }
-                Effect::Unchanged => ("is right".to_owned(), "is right".to_owned()),
-            };
-            told(format!("{name}: {} {}", step.what, if dry_run { would } else { done }));
+            told(format!("{name}: {} {}", step.what, setup_words(&step.effect, *dry_run)));
         }
     }
     Ok(())
+}
+
+fn setup_options(settings: &Settings, name: &NetBoxName, dry_run: bool) -> Result<SetupOptions, StartError> {
+    let netbox = &settings.netboxes[name];
+    let secret = netbox.webhook_secrets.first().ok_or_else(|| StartError::NoSecret { name: name.clone() })?.read()?;
+    let address = format!("{}webhooks/netbox", settings.public_url);
+    let receiver_url =
+        settings.public_url.join("webhooks/netbox").map_err(|source| StartError::Receiver { address, source })?;
+    let fabrics = settings.fabrics.values().filter(|fabric| fabric.netbox == *name);
+    Ok(SetupOptions {
+        receiver_url,
+        secret,
+        fabrics: fabrics.map(|fabric| fabric.name.clone()).collect(),
+        links: (netbox.custom_links == Switch::On).then(|| settings.public_url.clone()),
+        dry_run,
+    })
+}
+
+fn setup_words(effect: &Effect, dry_run: bool) -> String {
+    let would = if dry_run { "would be " } else { "" };
+    match effect {
+        Effect::Created => format!("{would}created"),
+        Effect::Updated(fields) => format!("{would}updated ({})", fields.join(", ")),
+        Effect::Unchanged => "is right".to_owned(),
+        Effect::Lacking => "is missing: the service needs it, with this token or the one that it gets".to_owned(),
+    }
 }
 
 /// Sets up the webhook of every repository of kind `github`, or of only one, and tells what was done.
@@ -353,6 +387,12 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
         all.insert(name.clone(), Arc::new(client));
     }
     Ok(all)
+}
+
+/// The NetBoxes that are told how their fabrics stand.
+fn told(settings: &Settings) -> BTreeSet<NetBoxName> {
+    let told = settings.netboxes.iter().filter(|(_, netbox)| netbox.fabric_status == Switch::On);
+    told.map(|(name, _)| name.clone()).collect()
 }
 
 /// Reads the CRDs that the settings name; each place once.

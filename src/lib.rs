@@ -27,7 +27,7 @@
 //! | [`ledger`] | Redis: the truth | `domain` |
 //! | [`run`] | gather, validate, apply and settle around the plan | `plan`, `validate`, `repo`, `netbox`, `ledger`, `domain` |
 //! | [`queue`] | workers and schedules | `run`, `ledger`, `domain` |
-//! | [`http`] | webhooks in, status API out | `webhook`, `ledger`, `queue`, `domain` |
+//! | [`http`] | webhooks in, status API and dashboard out | `webhook`, `ledger`, `queue`, `domain` |
 //! | [`telemetry`] | traces: spans, their way to a collector | `domain` |
 //! | [`app`] | the composition root | all |
 

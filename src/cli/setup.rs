@@ -1,9 +1,9 @@
 //! `fgd-sync setup`: preparing the servers that fgd-sync works with.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
-use fgd_sync::app;
-use fgd_sync::config::Settings;
+use fgd_sync::app::{self, NetBoxSetup};
+use fgd_sync::config::{ObjectModel, Settings};
 use fgd_sync::domain::names::{NetBoxName, RepoName};
 
 use super::exit::{Exit, fail};
@@ -19,6 +19,9 @@ pub enum Setup {
         /// Only this NetBox of the settings [default: all]
         #[arg(long)]
         name: Option<String>,
+        /// How the NetBox holds the objects [default: what the settings say]
+        #[arg(long, value_enum)]
+        model: Option<Model>,
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
@@ -36,11 +39,32 @@ pub enum Setup {
     },
 }
 
+/// `model` of a NetBox, as the command line spells it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Model {
+    /// Custom object types, which are created.
+    CustomObjects,
+    /// The Hedgehog plugin's own models.
+    Hedgehog,
+}
+
+impl From<Model> for ObjectModel {
+    fn from(model: Model) -> Self {
+        match model {
+            Model::CustomObjects => Self::CustomObjects,
+            Model::Hedgehog => Self::Hedgehog,
+        }
+    }
+}
+
 /// Runs it.
 pub async fn run(server: Setup) -> Exit {
     match server {
-        Setup::Netbox { settings, name, dry_run } => match settings.load() {
-            Ok(settings) => netbox(&settings, name.map(NetBoxName::new), dry_run).await,
+        Setup::Netbox { settings, name, model, dry_run } => match settings.load() {
+            Ok(settings) => {
+                let model = model.map(ObjectModel::from);
+                netbox(&settings, &NetBoxSetup { only: name.map(NetBoxName::new), model, dry_run }).await
+            }
             Err(exit) => exit,
         },
         Setup::Github { settings, name, dry_run } => match settings.load() {
@@ -57,8 +81,8 @@ async fn github(settings: &Settings, only: Option<RepoName>, dry_run: bool) -> E
     }
 }
 
-async fn netbox(settings: &Settings, only: Option<NetBoxName>, dry_run: bool) -> Exit {
-    match app::setup_netboxes(settings, only.as_ref(), dry_run, |step| println!("{step}")).await {
+async fn netbox(settings: &Settings, wish: &NetBoxSetup) -> Exit {
+    match app::setup_netboxes(settings, wish, |step| println!("{step}")).await {
         Ok(()) => Exit::Done,
         Err(failed) => fail(&failed),
     }

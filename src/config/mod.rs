@@ -30,7 +30,7 @@ pub use problem::{Place, Problem};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
     Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
-    RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, TokenSecret,
+    RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, Switch, TokenSecret,
 };
 
 pub use telemetry::Telemetry;

@@ -153,6 +153,17 @@ pub struct NetBox {
     pub webhook_secrets: Vec<SecretSource>,
     pub ca_file: Option<PathBuf>,
     pub proxy: Option<Url>,
+    /// Whether it is told how its fabrics stand, where it has a place for that.
+    pub fabric_status: Switch,
+    /// Whether `setup` makes links from its pages to ours.
+    pub custom_links: Switch,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    Off,
+    On,
 }
 
 /// How a NetBox holds the Hedgehog objects.

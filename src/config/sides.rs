@@ -14,7 +14,7 @@ use super::remote::{self, RemoteUrl, Transport};
 use super::secret::{self, Found, TOKEN};
 use super::section::{Refusal, Section, Setting};
 use super::service::with_slash;
-use super::settings::{Access, Login, NetBox, ObjectModel, Repository};
+use super::settings::{Access, Login, NetBox, ObjectModel, Repository, Switch};
 
 /// Everything that was read of one side, usable or not: the cross-checks look at all of it.
 pub(super) struct Side<'a, Name, Value> {
@@ -64,8 +64,15 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let model = section.get("model").and_then(|setting| setting.choice(&models)).unwrap_or_default();
     let ca_file = section.get("ca_file").and_then(|setting| setting.readable_file());
     let proxy = section.get("proxy").and_then(|setting| setting.parse(remote::http));
+    let fabric_status = switch(section, "fabric_status", Switch::On);
+    let custom_links = switch(section, "custom_links", Switch::On);
     let url = url.and_then(|setting| server(&setting))?;
-    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy })
+    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links })
+}
+
+fn switch(section: &Section<'_>, name: &'static str, standard: Switch) -> Switch {
+    let words = [("on", Switch::On), ("off", Switch::Off)];
+    section.get(name).and_then(|setting| setting.choice(&words)).unwrap_or(standard)
 }
 
 fn server(setting: &Setting<'_>) -> Option<Url> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ObjectId};
 use super::names::NetBoxName;
+use super::rollback::Rollback;
 
 /// A hint that something in a fabric may have changed. It carries no content: what is true is read in the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub enum Change {
     DryRun,
     /// Tell what `Restore` would do.
     RestoreDryRun,
+    /// Bring an earlier state back, or only tell what that would do.
+    Rollback(Box<Rollback>),
 }
 
 /// What NetBox says happened to a row.
@@ -60,6 +63,7 @@ impl Change {
     pub fn is_dry_run(&self) -> bool {
         match self {
             Self::DryRun | Self::RestoreDryRun => true,
+            Self::Rollback(rollback) => rollback.dry_run,
             Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Everything | Self::Restore => false,
         }
     }
@@ -68,7 +72,7 @@ impl Change {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Everything | Self::Restore | Self::DryRun | Self::RestoreDryRun => true,
-            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } => false,
+            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Rollback(_) => false,
         }
     }
 
@@ -76,7 +80,12 @@ impl Change {
     pub fn restores(&self) -> bool {
         match self {
             Self::Restore | Self::RestoreDryRun => true,
-            Self::Object { .. } | Self::GitMoved | Self::Resolution { .. } | Self::Everything | Self::DryRun => false,
+            Self::Object { .. }
+            | Self::GitMoved
+            | Self::Resolution { .. }
+            | Self::Everything
+            | Self::DryRun
+            | Self::Rollback(_) => false,
         }
     }
 
@@ -90,6 +99,12 @@ impl Change {
             Self::Restore => "restore".to_owned(),
             Self::DryRun => "dry_run".to_owned(),
             Self::RestoreDryRun => "restore_dry_run".to_owned(),
+            // What begins so is claimed by itself: see `travels_alone` in common.lua.
+            Self::Rollback(rollback) => {
+                let Rollback { to, objects, dry_run, .. } = rollback.as_ref();
+                let objects: Vec<String> = objects.iter().map(Key::to_string).collect();
+                format!("rollback:{to}:{dry_run}:{}", objects.join(","))
+            }
         }
     }
 }
@@ -104,6 +119,7 @@ impl fmt::Display for Change {
             Self::Restore => f.write_str("restoration of the directory"),
             Self::DryRun => f.write_str("dry run"),
             Self::RestoreDryRun => f.write_str("dry run of a restoration"),
+            Self::Rollback(rollback) => write!(f, "rollback to {}", rollback.to.short()),
         }
     }
 }

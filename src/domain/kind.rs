@@ -41,6 +41,9 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
+/// The slug of the custom object type whose rows are the fabrics themselves; the plugin has a table of its own for them.
+pub const FABRICS_SLUG: &str = "hedgehog-fabrics";
+
 /// One kind in all its spellings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindSpec {
@@ -110,6 +113,22 @@ impl KindSpec {
             Home::Hedgehog { segment, .. } => Some(format!("hedgehog-{segment}")),
             Home::CustomObject { slug } => Some(slug.clone()),
             Home::Mapped(_) => None,
+        }
+    }
+
+    /// The list endpoint of this kind in the Hedgehog plugin, below `/api/`; its pages are at the same path below `/`.
+    pub fn plugin_endpoint(&self) -> Option<String> {
+        match &self.home {
+            Home::Hedgehog { segment, .. } => Some(format!("plugins/hedgehog/{segment}/")),
+            Home::CustomObject { .. } | Home::Mapped(_) => None,
+        }
+    }
+
+    /// The same in a NetBox without the plugin.
+    pub fn endpoint(&self) -> String {
+        match (&self.home, self.custom_object_slug()) {
+            (Home::Mapped(mapping), _) => mapping.endpoint.clone(),
+            (_, slug) => format!("plugins/custom-objects/{}/", slug.unwrap_or_default()),
         }
     }
 

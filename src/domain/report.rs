@@ -24,7 +24,7 @@ pub enum JobState {
     Stalled,
     /// Both sides were seen to agree on everything it asked about.
     Succeeded,
-    /// Ended without its effect: a person discarded its dead letter, and said why.
+    /// Ended without its effect: it asked for what cannot be done, or a person discarded its dead letter and said why.
     Failed,
     /// Given up after the last attempt; kept with its changes for replay.
     Dead,
@@ -121,6 +121,9 @@ pub enum Item {
     Object {
         key: Key,
         outcome: Outcome,
+        /// `X-Request-ID` of our write to NetBox, the same as in its change log; `None` when nothing was written there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
     },
     Document {
         path: String,
@@ -133,10 +136,7 @@ pub enum Item {
         fate: Fate,
     },
     /// A file that could not be taken apart at all, or a thing that is not one object's.
-    File {
-        path: String,
-        reason: Reason,
-    },
+    File { path: String, reason: Reason },
     /// It was taken, but a cluster may see it otherwise.
     Warning {
         /// A file's path, or an object of NetBox.

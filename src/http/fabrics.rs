@@ -14,7 +14,9 @@ use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
 
 use super::HttpState;
 use super::answers::{AcceptedView, ErrorView};
+use super::history::HistoryBreakView;
 use super::input::{JsonBody, NoParameters, Query, limit};
+use super::netbox_status::NetBoxStatusView;
 use super::onboarding::{DirectoryView, ForeignView};
 use super::pausing::PauseView;
 use super::problem::Problem;
@@ -44,10 +46,13 @@ pub(super) struct FabricsQuery {
     "fabrics": [{
         "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
         "directory_status": {"status": "initialized", "reason": null},
-        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+        "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
         "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
         "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
         "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
+        "netbox_status": {
+            "status": "out_of_sync", "details": "1 in conflict\nVPC/default/web: both sides changed it", "told": "2026-11-21T04:49:07.310Z", "written": true, "error": null,
+        },
     }],
     "next": null,
 }))]
@@ -81,6 +86,8 @@ pub(super) struct FabricView {
     held: u64,
     /// How many of them are conflicts, which `GET /api/v1/conflicts` lists.
     conflicts: u64,
+    /// Objects and files that differ, which `GET /api/v1/fabrics/{name}/drift` lists; null before the first comparison.
+    drift: Option<u64>,
     /// Deletions that wait for `confirm-deletions`.
     guarded_deletions: u64,
     /// What was given up and waits for a replay or a discard.
@@ -99,6 +106,8 @@ pub(super) struct FabricView {
     error: Option<ErrorView>,
     /// What keeps it from being worked on by a person's wish: its own pause, else that of everything.
     paused: Option<PauseView>,
+    /// What NetBox was last told of it; null when it was told nothing.
+    netbox_status: Option<NetBoxStatusView>,
 }
 
 /// A fabric's standing in a word; the first of these that is true.
@@ -124,10 +133,13 @@ pub(super) enum Standing {
 #[schema(example = json!({
     "name": "lab-fabric", "standing": "held", "repository": "fabrics", "branch": "main", "directory": "lab",
     "directory_status": {"status": "initialized", "reason": null},
-    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "guarded_deletions": 0,
+    "netbox": "lab", "pending_changes": 0, "pending_since": null, "objects": 142, "held": 1, "conflicts": 1, "drift": 1, "guarded_deletions": 0,
     "dead_letters": 0, "last_sync": "2026-11-21T04:49:07.120Z", "lag_ms": 3725,
     "head": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "commit": "2b7e151628aed2a6abf7158809cf4f3c762e7160",
     "committed": "2026-11-21T04:49:07.120Z", "error": null, "paused": null,
+    "netbox_status": {
+        "status": "out_of_sync", "details": "1 in conflict\nVPC/default/web: both sides changed it", "told": "2026-11-21T04:49:07.310Z", "written": true, "error": null,
+    },
     "held_objects": [{
         "key": {"kind": "VPC", "namespace": "default", "name": "web"},
         "reason": {"code": "both_changed", "message": "It changed in Git and in NetBox."},
@@ -137,7 +149,7 @@ pub(super) enum Standing {
         "path": "lab/kustomization.yaml",
         "reason": {"code": "outside", "message": "It is not in raw/, managed/ or unmanaged/, and is left alone."},
     }]},
-    "last_run": null,
+    "broken_history": null, "last_run": null,
 }))]
 pub(super) struct FabricDetailView {
     #[serde(flatten)]
@@ -150,6 +162,8 @@ pub(super) struct FabricDetailView {
     missing_parts: Vec<String>,
     /// Files in the directory that are left alone.
     foreign: ForeignView,
+    /// Set while the branch no longer contains what was dealt with: `accept-history` goes on with what it is now.
+    broken_history: Option<HistoryBreakView>,
     last_run: Option<ReportView>,
 }
 
@@ -250,6 +264,7 @@ pub(super) async fn show_fabric(
 ) -> Result<HttpResponse, Problem> {
     let fabric = find(&state, &name)?;
     let status = state.ledger.fabric_status(&fabric.name).await?;
+    let broken = state.ledger.broken_history(&fabric.target).await?;
     let pauses = state.ledger.pauses().await?;
     let standing = state.ledger.standings(&[(&fabric.name, &fabric.target)]).await?.pop().unwrap_or_default();
     let seen = standing.directory.as_ref().map(|record| record.condition.clone()).unwrap_or_default();
@@ -260,6 +275,7 @@ pub(super) async fn show_fabric(
         guarded: status.guarded.into_iter().map(KeyView::from).collect(),
         missing_parts: seen.missing,
         foreign: seen.foreign.into(),
+        broken_history: broken.map(HistoryBreakView::from),
         last_run: status.last_run.map(ReportView::from),
     }))
 }
@@ -409,6 +425,7 @@ impl FabricView {
             objects: standing.objects,
             held: standing.held,
             conflicts: standing.conflicts,
+            drift: standing.drift,
             guarded_deletions: standing.guarded,
             dead_letters: standing.dead_letters,
             last_sync: standing.last_sync.map(rfc3339),
@@ -418,6 +435,7 @@ impl FabricView {
             committed: committed.map(rfc3339),
             error: standing.error.clone().map(ErrorView::from),
             paused,
+            netbox_status: standing.shown.clone().map(NetBoxStatusView::from),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 
+use crate::ledger::budget::Budget;
 use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
@@ -132,6 +133,7 @@ struct Known {
     numbers: LedgerNumbers,
     pauses: Pauses,
     standings: Vec<FabricStanding>,
+    budgets: Vec<Budget>,
     /// Every server that was ever asked: its side, its name, how it answered.
     servers: Vec<(&'static str, String, Health)>,
 }
@@ -151,6 +153,7 @@ async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
         numbers: state.ledger.numbers(&targets).await?,
         pauses: state.ledger.pauses().await?,
         standings: state.ledger.standings(&asked).await?,
+        budgets: state.ledger.budgets().await?,
         servers: health.into_iter().map(server).collect(),
     })
 }
@@ -195,13 +198,18 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
             ends.sample(&[("side", side), ("name", name)], (at.0 / 1_000) as f64);
         }
     }
+    let help = "Requests that a server still grants a token, as it last said; for an hour after that.";
+    let mut budgets = page.gauge("fgd_rate_limit_remaining", help);
+    for Budget { token, resource, left } in known.iter().flat_map(|known| &known.budgets) {
+        budgets.sample(&[("token", token), ("resource", resource)], *left as f64);
+    }
     write_fabrics(page, state, known);
 }
 
 /// A number of a fabric, when it has one.
 type OfFabric = fn(&FabricStanding, &LedgerNumbers) -> Option<f64>;
 
-const OF_FABRICS: [(&str, &str, OfFabric); 10] = [
+const OF_FABRICS: [(&str, &str, OfFabric); 11] = [
     ("fgd_fabric_pending_changes", "Changes that are recorded and not yet settled.", |fabric, _| {
         Some(fabric.pending_changes as f64)
     }),
@@ -213,6 +221,9 @@ const OF_FABRICS: [(&str, &str, OfFabric); 10] = [
     ("fgd_fabric_held_objects", "Objects that wait for a person.", |fabric, _| Some(fabric.held as f64)),
     ("fgd_fabric_conflicts", "Objects on which both sides contradict each other.", |fabric, _| {
         Some(fabric.conflicts as f64)
+    }),
+    ("fgd_fabric_drift_objects", "Objects and files that differ between both sides.", |fabric, _| {
+        fabric.drift.map(|count| count as f64)
     }),
     ("fgd_fabric_guarded_deletions", "Deletions that wait to be confirmed.", |fabric, _| Some(fabric.guarded as f64)),
     ("fgd_fabric_dead_letters", "Dead letters of the fabric.", |fabric, _| Some(fabric.dead_letters as f64)),

@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `onboarding`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `onboarding`, `objects`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //! | `/` and the pages below | whoever signed in with a token | `dashboard` |
@@ -20,13 +20,17 @@ mod connections;
 mod dashboard;
 mod dead;
 mod deliveries;
+mod drift;
 mod events;
 mod exposition;
 mod fabrics;
 mod health;
+mod history;
 mod input;
 mod jobs;
 mod metrics;
+mod netbox_status;
+mod objects;
 mod onboarding;
 mod openapi;
 mod pausing;
@@ -35,6 +39,7 @@ mod problem;
 mod rates;
 mod repeating;
 mod report;
+mod rollback;
 mod route;
 mod routing;
 mod runs;

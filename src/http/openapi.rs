@@ -10,8 +10,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    bulk, conflicts, connections, dead, deliveries, events, fabrics, health, jobs, metrics, onboarding, pausing, runs,
-    webhooks,
+    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, objects,
+    onboarding, pausing, rollback, runs, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -26,6 +26,7 @@ use super::{
         (name = "jobs", description = "What became of every accepted delivery and request"),
         (name = "runs", description = "Each turn of a worker on a repository's branch"),
         (name = "fabrics", description = "How each fabric stands"),
+        (name = "objects", description = "Where each object is, and what happened to it"),
         (name = "conflicts", description = "Objects on which both sides contradict each other"),
         (name = "connections", description = "The servers on both sides"),
         (name = "dead letters", description = "What was given up, and what a person does about it"),
@@ -106,6 +107,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(webhooks::receive_netbox)
         .service(webhooks::receive_github)
+        .service(objects::list_objects)
+        .service(objects::show_object)
         .service(jobs::list_jobs)
         .service(jobs::show_job)
         .service(jobs::cancel_job)
@@ -118,6 +121,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(onboarding::init_fabric)
         .service(fabrics::confirm_deletions)
         .service(fabrics::adopt_fabric)
+        .service(history::accept_history)
+        .service(rollback::roll_back_fabric)
+        .service(drift::show_drift)
+        .service(drift::reconcile_fabric)
         .service(conflicts::list_conflicts)
         .service(conflicts::show_conflict)
         .service(conflicts::resolve_conflict)

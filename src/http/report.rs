@@ -38,6 +38,9 @@ enum ItemView {
         key: KeyView,
         outcome: OutcomeWord,
         reason: Option<ReasonView>,
+        /// `X-Request-ID` of our write to NetBox, the same as in its change log.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
     },
     Document {
         path: String,
@@ -102,7 +105,7 @@ impl From<Reason> for ReasonView {
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum OutcomeWord {
+pub(super) enum OutcomeWord {
     Unchanged,
     GitCreated,
     GitUpdated,
@@ -151,9 +154,9 @@ impl From<FabricReport> for ReportView {
 impl From<Item> for ItemView {
     fn from(item: Item) -> Self {
         match item {
-            Item::Object { key, outcome } => {
+            Item::Object { key, outcome, request } => {
                 let (outcome, reason) = outcome_of(outcome);
-                Self::Object { key: key.into(), outcome, reason: reason.map(ReasonView::from) }
+                Self::Object { key: key.into(), outcome, reason: reason.map(ReasonView::from), request }
             }
             Item::Document { path, index, item_index, line, fate } => {
                 let (fate, effect, key, reason) = fate_of(fate);
@@ -166,7 +169,7 @@ impl From<Item> for ItemView {
     }
 }
 
-fn outcome_of(outcome: Outcome) -> (OutcomeWord, Option<Reason>) {
+pub(super) fn outcome_of(outcome: Outcome) -> (OutcomeWord, Option<Reason>) {
     match outcome {
         Outcome::Unchanged => (OutcomeWord::Unchanged, None),
         Outcome::GitCreated => (OutcomeWord::GitCreated, None),

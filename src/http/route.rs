@@ -51,8 +51,8 @@ pub(super) async fn object(
 
 /// A fabric that appears, has another name or is gone is compared as a whole.
 pub(super) fn fabric(routing: &Routing, netbox: &NetBoxName, delivery: FabricChange) -> Result<Routed, String> {
-    if routing.model_of(netbox) != Some(Model::Hedgehog) {
-        return Err(other_model(Model::Hedgehog));
+    if routing.model_of(netbox) != Some(delivery.model) {
+        return Err(other_model(delivery.model));
     }
     let fabrics = configured(routing, netbox, &delivery.names);
     let changes: Changes = fabrics.map(|fabric| dirty(fabric, Change::Everything)).collect();

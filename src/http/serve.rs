@@ -38,9 +38,13 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let (routes, pages): (fn(&mut ServiceConfig), fn(&mut web::ServiceConfig)) = match state.surface {
-        Surface::Whole => (routes, dashboard::routes),
-        Surface::Health => (health_routes, |_| ()),
+    let routes: fn(&mut ServiceConfig) = match state.surface {
+        Surface::Whole => routes,
+        Surface::Health => health_routes,
+    };
+    let pages: fn(&mut web::ServiceConfig) = match state.surface {
+        Surface::Whole => dashboard::routes,
+        Surface::Health => |_| (),
     };
     let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());

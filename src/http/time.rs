@@ -4,12 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::ledger::types::Millis;
 
-/// 9999-12-31T23:59:59.999Z, the last one that RFC 3339 can write.
-const LAST: u64 = 253_402_300_799_999;
-
 /// With milliseconds, for example `2026-11-21T04:48:50.238Z`.
 pub(super) fn rfc3339(at: Millis) -> String {
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.0.min(LAST))).to_string()
+    at.rfc3339()
 }
 
 /// Whole milliseconds of a duration.
@@ -20,7 +17,7 @@ pub(super) fn millis(duration: Duration) -> u64 {
 /// Reads RFC 3339 with any offset, or milliseconds since 1970.
 pub(super) fn parse(text: &str) -> Option<Millis> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok().filter(|ms| *ms <= LAST).map(Millis);
+        return text.parse().ok().filter(|ms| *ms <= Millis::LAST).map(Millis);
     }
     let (local, offset) = split_offset(text)?;
     let at = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;

@@ -1,9 +1,12 @@
 //! Budgets of tokens at servers that limit their users: one for all replicas, because the server counts them as one.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::options::millis;
-use super::{Error, Ledger};
+use super::{Error, Ledger, parse};
 
 /// The pause when a server refuses without saying for how long; doubles while it goes on.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
@@ -39,7 +42,45 @@ pub enum NoPlaceBecause {
     Gap,
 }
 
+/// What a server last said was left of one budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// The token's name.
+    pub token: String,
+    pub resource: String,
+    /// Requests.
+    pub left: u64,
+}
+
+/// How long what was said of a budget is told: each is full again within an hour.
+const TOLD: Duration = Duration::from_secs(3_600);
+
 impl Ledger {
+    /// What is left of the budgets that were used within the last hour, by token and resource.
+    pub async fn budgets(&self) -> Result<Vec<Budget>, Error> {
+        #[derive(Deserialize)]
+        struct Kept {
+            left: f64,
+            at: f64,
+        }
+        let (time, all): ((u64, u64), BTreeMap<String, String>) = redis::pipe()
+            .cmd("TIME")
+            .hgetall(self.keys().name("budgets"))
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("read the budgets"))?;
+        let oldest = (time.0 * 1_000 + self.0.clock.shift_ms()).saturating_sub(millis(TOLD));
+        let mut budgets = Vec::new();
+        for (name, kept) in &all {
+            let kept: Kept = parse("budgets", kept)?;
+            if let Some((token, resource)) = name.split_once(' ').filter(|_| kept.at as u64 >= oldest) {
+                let (token, resource) = (token.to_owned(), resource.to_owned());
+                budgets.push(Budget { token, resource, left: kept.left as u64 });
+            }
+        }
+        Ok(budgets)
+    }
+
     /// Takes a place in a token's budget for one request, or says how long there is none. `token` names it, and is no
     /// secret itself.
     pub async fn take_place(&self, token: &str, place: Place<'_>) -> Result<Result<(), NoPlace>, Error> {

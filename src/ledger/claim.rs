@@ -140,6 +140,7 @@ fn write_outcome(call: &mut ScriptInvocation<'_>, outcome: &PartOutcome) {
         PartOutcome::Transient { error } => failed("transient", error),
         PartOutcome::WaitUntil { after, error } => OutcomeTexts { after: millis(*after), ..failed("wait", error) },
         PartOutcome::Stalled { error } => failed("stalled", error),
+        PartOutcome::Refused { error } => failed("refused", error),
         PartOutcome::Returned => OutcomeTexts { word: "returned", ..OutcomeTexts::default() },
     };
     let OutcomeTexts { word, error, after, report, is_real, commit, counts } = texts;

@@ -35,7 +35,8 @@ impl Parts {
             | Change::Everything
             | Change::Restore
             | Change::DryRun
-            | Change::RestoreDryRun => ("", false, String::new(), change.clone()),
+            | Change::RestoreDryRun
+            | Change::Rollback(_) => ("", false, String::new(), change.clone()),
         };
         let rest = super::json(&rest);
         Self { slot: change.slot(), event, cascade, user, rest }
@@ -88,7 +89,8 @@ impl Entry {
             | Change::Everything
             | Change::Restore
             | Change::DryRun
-            | Change::RestoreDryRun) => Ok(vec![other]),
+            | Change::RestoreDryRun
+            | Change::Rollback(_)) => Ok(vec![other]),
         }
     }
 }

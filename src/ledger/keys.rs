@@ -7,7 +7,7 @@
 //! | key | type | holds | written by | goes |
 //! |---|---|---|---|---|
 //! | `meta` | hash | `layout`, `id` of the ledger, counters `seq`, `fence`, `id_ms`, `id_count`, `clock` as last noted | open, accept, claim | never |
-//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `dry_run` (its slot) when it is one, `trace` (the span it was accepted in) when it was traced | all but advance | with the retention |
+//! | `job:<job>` | hash | `origin` (JSON), `created`, `updated`, `duplicates`, `state`, `part:<fabric>` (JSON), `alone` with the slot of what is claimed by itself, `trace` (the span it was accepted in) when it was traced | all but advance | with the retention |
 //! | `jobs`, `jobs:fabric:<fabric>` | zset, by id | jobs | accept | with the job |
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
@@ -17,8 +17,8 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `directory` (JSON) | accept, claim, settle | never |
-//! | `target:<target>` | hash | `head`, `proposal` (JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
+//! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
 //! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | when ended, or with its jobs |
@@ -32,8 +32,10 @@
 //! | `last_report:<fabric>` | string | report of the last run that was no dry run | settle | never |
 //! | `base:<fabric>`, `intents:<fabric>`, `held:<fabric>` | hash | key (JSON) -> base, intent, reason (JSON) | advance | never |
 //! | `conflicts:<fabric>`, `conflict_documents:<fabric>` | hash | key (JSON) -> conflict, its documents (JSON) | advance | when the sides are equal |
+//! | `drift:<fabric>`, `drift_files:<fabric>` | hash | key, or path of a file that is no object (JSON) -> what differs (JSON) | advance | when the sides are equal |
 //! | `resolutions:<fabric>` | hash | key (JSON) -> what a person decided (JSON) | resolve | when a run has applied it |
 //! | `lost_edits:<fabric>` | hash | key (JSON) -> a user's edit that we overwrote (JSON) | advance | when somebody has dealt with it |
+//! | `history:<fabric>:<key (JSON)>` | list | what happened to the object, newest first: `<time> <JSON>` | advance | beyond the newest 20, and with the retention |
 //! | `remembered:<fabric>` | hash | raw document (JSON) -> fate (JSON) | advance | when its file leaves raw/ |
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
@@ -44,6 +46,7 @@
 //! | `request:<sha256>` | string | a write's digest and answer (JSON), by its Idempotency-Key | begin, finish | after a day |
 //! | `session:<sha256>` | string | who signed in to the dashboard (JSON) | sign-in | after its length, or when signed out |
 //! | `health` | hash | `repository:<name>` or `netbox:<name>` -> how it answered last (JSON) | health | never |
+//! | `budgets` | hash | token and resource: JSON of what was left, and when | budget | a day after its last use |
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!

@@ -11,7 +11,7 @@ use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
 
 use super::options::millis;
 use super::types::{Advance, FabricMemory, Millis};
-use super::{Error, Ledger, conflicts, json, parse};
+use super::{Error, Ledger, conflicts, drift, json, parse, touches};
 
 /// A hash or set of ours, as it comes.
 type Hash = Vec<(String, String)>;
@@ -32,7 +32,7 @@ impl Ledger {
             guarded,
             confirmed,
             deletions,
-            (adopt, directory),
+            (adopt, new_history, directory),
         ): Raw = redis::pipe()
             .atomic()
             .cmd("TIME")
@@ -46,7 +46,7 @@ impl Ledger {
             .smembers(key("guarded"))
             .smembers(key("confirmed"))
             .zrange_withscores(key("deletions"), 0, -1)
-            .hmget(key("fabric"), &["adopt", "directory"])
+            .hmget(key("fabric"), &["adopt", "new_history", "directory"])
             .query_async(&mut self.connection().await?)
             .await
             .map_err(Error::unavailable("recall a fabric"))?;
@@ -66,6 +66,7 @@ impl Ledger {
             guarded: read_set("guarded", &guarded)?,
             adopt: adopt.is_some(),
             directory: directory.map(|text| parse("fabric", &text)).transpose()?,
+            new_history: new_history.is_some(),
         })
     }
 
@@ -144,20 +145,10 @@ impl Ledger {
 }
 
 /// In the order of the pipeline in `memory`.
-type Raw = (
-    (u64, u64),
-    Hash,
-    Hash,
-    Hash,
-    Hash,
-    Hash,
-    Hash,
-    Hash,
-    Vec<String>,
-    Vec<String>,
-    Vec<(String, f64)>,
-    (Option<String>, Option<String>),
-);
+type Raw =
+    ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, OfFabric);
+/// That a person allowed to adopt, that one accepted another history, the directory.
+type OfFabric = (Option<String>, Option<String>, Option<String>);
 
 fn read_map<K: DeserializeOwned + Ord, V: DeserializeOwned>(key: &str, hash: Hash) -> Result<BTreeMap<K, V>, Error> {
     hash.iter().map(|(field, value)| Ok((parse(key, field)?, parse(key, value)?))).collect()
@@ -214,5 +205,12 @@ fn write_operations(call: &mut ScriptInvocation<'_>, advance: &Advance) {
     if let Some(directory) = &advance.directory {
         operation("set", "fabric", "directory", &json(directory));
     }
+    if advance.history_settled {
+        operation("unset", "fabric", "new_history", "");
+    }
     conflicts::write_operations(call, advance);
+    touches::write_operations(call, advance);
+    if let Some(update) = &advance.drift {
+        drift::write_operations(call, update);
+    }
 }

@@ -20,6 +20,7 @@ mod connect;
 mod control;
 mod dead;
 mod deliveries;
+pub mod drift;
 mod durability;
 mod edits;
 mod embedded;
@@ -28,9 +29,11 @@ mod error;
 mod events;
 mod examine;
 mod health;
+pub mod history;
 mod keys;
 mod memory;
 mod numbers;
+pub mod objects;
 mod once;
 mod options;
 mod pause;
@@ -40,7 +43,9 @@ mod recorder;
 mod runs;
 mod scripts;
 mod sessions;
+pub mod shown;
 mod standing;
+pub mod touches;
 pub mod types;
 
 use std::sync::Arc;
@@ -167,6 +172,7 @@ impl Ledger {
             "events": keys::MOST_EVENTS,
             "deliveries": keys::MOST_DELIVERIES,
             "ignored": keys::MOST_IGNORED,
+            "touches": touches::MOST,
             "delivery": keys::DELIVERY_DAYS * 24 * 3_600 * 1_000,
         });
         let mut call = script.prepare_invoke();

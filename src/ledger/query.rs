@@ -99,14 +99,15 @@ impl Ledger {
     /// A fabric's standing as of one instant; empty for an unknown one. Changes of a batch at work count as pending.
     pub async fn fabric_status(&self, fabric: &FabricName) -> Result<FabricStatus, Error> {
         let key = |name: &str| self.keys().of(name, fabric);
-        type Raw = (Fields, u64, u64, u64, Vec<(String, String)>, Vec<String>, Option<String>);
-        let (mut fields, pending, batch, objects, held, guarded, report): Raw = redis::pipe()
+        type Raw = (Fields, u64, u64, u64, Vec<(String, String)>, u64, Vec<String>, Option<String>);
+        let (mut fields, pending, batch, objects, held, conflicts, guarded, report): Raw = redis::pipe()
             .atomic()
             .hgetall(key("fabric"))
             .hlen(key("pending"))
             .hlen(key("batch"))
             .hlen(key("base"))
             .hgetall(key("held"))
+            .hlen(key("conflicts"))
             .smembers(key("guarded"))
             .get(key("last_report"))
             .query_async(&mut self.connection().await?)
@@ -126,6 +127,13 @@ impl Ledger {
             last_sync: fields.get("last_sync").map(|text| parse("fabric", text)).transpose()?,
             head,
             error: fields.get("error").map(|text| parse("fabric", text)).transpose()?,
+            conflicts,
+            commit: fields
+                .get("commit")
+                .map(|text| text.parse().map_err(|error| Error::corrupt("fabric", error)))
+                .transpose()?,
+            at_work: fields.contains_key("batch_of"),
+            shown: fields.get("shown").map(|text| parse("fabric", text)).transpose()?,
         })
     }
 }

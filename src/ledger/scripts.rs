@@ -18,6 +18,8 @@ pub(super) struct Scripts {
     pub(super) turn: Script,
     pub(super) budget: Script,
     pub(super) propose: Script,
+    pub(super) history: Script,
+    pub(super) accept_history: Script,
 }
 
 const COMMON: &str = include_str!("scripts/common.lua");
@@ -42,6 +44,8 @@ impl Scripts {
             turn: plain(include_str!("scripts/turn.lua")),
             budget: plain(include_str!("scripts/budget.lua")),
             propose: fenced(include_str!("scripts/propose.lua")),
+            history: fenced(include_str!("scripts/history.lua")),
+            accept_history: plain(include_str!("scripts/accept_history.lua")),
         }
     }
 }

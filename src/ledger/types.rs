@@ -1,7 +1,7 @@
 //! What goes into the ledger and comes out of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,14 +14,29 @@ use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, NetBoxName, Oid, RepoName, RunId, Target};
 use crate::domain::report::{ClosedBecause, Counts, FabricReport, JobState};
+use crate::domain::rollback::Rollback;
 use crate::domain::row::{Base, BaseUpdate, Intent};
 
 use super::conflicts::ConflictRecord;
+use super::drift::DriftUpdate;
+use super::shown::Shown;
+use super::touches::Touch;
 
 /// Milliseconds since 1970 by the ledger's clock, which is Redis's: all replicas share it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
+
+impl Millis {
+    /// 9999-12-31T23:59:59.999Z, the last one that RFC 3339 can write.
+    pub const LAST: u64 = 253_402_300_799_999;
+
+    /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:48:50.238Z`.
+    pub fn rfc3339(self) -> String {
+        let at = UNIX_EPOCH + Duration::from_millis(self.0.min(Self::LAST));
+        humantime::format_rfc3339_millis(at).to_string()
+    }
+}
 
 /// When a batch closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +160,22 @@ pub struct Part {
     pub attempt: u32,
 }
 
+impl Part {
+    /// The earlier state that the part wants back; such a change is claimed by itself.
+    pub fn rollback(&self) -> Option<&Rollback> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Rollback(rollback) => Some(rollback.as_ref()),
+            Change::Object { .. }
+            | Change::GitMoved
+            | Change::Resolution { .. }
+            | Change::Everything
+            | Change::Restore
+            | Change::DryRun
+            | Change::RestoreDryRun => None,
+        })
+    }
+}
+
 /// What became of one part.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartOutcome {
@@ -156,6 +187,8 @@ pub enum PartOutcome {
     WaitUntil { after: Duration, error: JobError },
     /// Waits for a new input or a person; looked at again now and then.
     Stalled { error: JobError },
+    /// Ends its jobs as failed: what was asked for cannot be done, now or later.
+    Refused { error: JobError },
     /// Given back untouched: graceful shutdown, or a lost compare-and-swap too many. Not an attempt.
     Returned,
 }
@@ -204,6 +237,8 @@ pub struct FabricMemory {
     pub adopt: bool,
     /// The fabric's directory, as the last run left it; `None` before the first.
     pub directory: Option<DirectoryRecord>,
+    /// A person accepted another history of the branch, and what is deleted there is still to be looked at.
+    pub new_history: bool,
 }
 
 /// What a run wants remembered of one fabric, in one atomic step.
@@ -230,6 +265,12 @@ pub struct Advance {
     pub adopted: bool,
     /// Replaces what is remembered of the directory, when given.
     pub directory: Option<DirectoryRecord>,
+    /// What was done to which objects.
+    pub touched: Vec<(Key, Touch)>,
+    /// Nothing that the new history deletes is left to be looked at.
+    pub history_settled: bool,
+    /// What was found to differ, when the run compared anything.
+    pub drift: Option<DriftUpdate>,
 }
 
 /// A job as the status API shows it.
@@ -379,6 +420,13 @@ pub struct FabricStatus {
     pub head: Option<Oid>,
     /// Why the fabric is not being worked on.
     pub error: Option<JobError>,
+    pub conflicts: u64,
+    /// Our last commit for it.
+    pub commit: Option<Oid>,
+    /// Whether a batch of it is claimed and not yet settled.
+    pub at_work: bool,
+    /// What NetBox was last told.
+    pub shown: Option<Shown>,
 }
 
 /// A fabric's standing in numbers, cheap enough to ask for all fabrics at once.
@@ -392,6 +440,8 @@ pub struct FabricStanding {
     pub held: u64,
     pub conflicts: u64,
     pub guarded: u64,
+    /// What differed when everything was last compared, kept up since; `None` before the first time.
+    pub drift: Option<u64>,
     pub dead_letters: u64,
     /// End of the last run that succeeded or held.
     pub last_sync: Option<Millis>,
@@ -404,6 +454,10 @@ pub struct FabricStanding {
     pub error: Option<JobError>,
     /// Its directory, as the last run that looked at it found or left it.
     pub directory: Option<DirectoryRecord>,
+    /// Whether a batch of it is claimed and not yet settled.
+    pub at_work: bool,
+    /// What NetBox was last told.
+    pub shown: Option<Shown>,
 }
 
 /// One run on a target.
@@ -455,6 +509,8 @@ pub enum RunOutcome {
     Wait,
     /// A person, or a new input, must change something first.
     Stalled,
+    /// What was asked for cannot be done.
+    Refused,
     /// Given back untouched.
     Returned,
     /// Failed for the last time.
@@ -473,6 +529,7 @@ impl RunOutcome {
             Self::Transient => "transient",
             Self::Wait => "wait",
             Self::Stalled => "stalled",
+            Self::Refused => "refused",
             Self::Returned => "returned",
             Self::Dead => "dead",
             Self::Lost => "lost",

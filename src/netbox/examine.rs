@@ -112,7 +112,7 @@ impl Client {
 
     /// NetBox's names of all types that we must be told of; a custom object type that is missing is an error of its kind.
     async fn object_types(&self) -> Result<BTreeSet<String>, Error> {
-        let mut types = types_that_are_there(self);
+        let mut types: BTreeSet<String> = types_that_are_there(self).into_iter().map(|(_, name)| name).collect();
         let slugs: BTreeSet<String> = self
             .catalogue()
             .iter()

@@ -65,7 +65,7 @@ impl Lot<'_> {
             match existing.get(&want.key).map(Vec::as_slice) {
                 None | Some([]) => open.push(Open { row, last_updated: String::new() }),
                 Some([Found::Row { row: found, .. }]) if found.shared.digest() == want.digest() => {
-                    self.settled[row] = Some(Written::Done(Some(Box::new(found.clone()))));
+                    self.settled[row] = Some(Written::Done { row: Some(Box::new(found.clone())), request: None });
                 }
                 Some(_) => self.settled[row] = Some(Written::Changed),
             }
@@ -97,7 +97,7 @@ impl Lot<'_> {
                 Some(Found::Row { row: found, fabric }) if fabric.as_ref() == Some(self.fabric) => {
                     let now = found.shared.digest();
                     if matches!(&self.requests[row], Request::Update { want, .. } if want.digest() == now) {
-                        self.settled[row] = Some(Written::Done(Some(Box::new(found.clone()))));
+                        self.settled[row] = Some(Written::Done { row: Some(Box::new(found.clone())), request: None });
                     } else if against.shared.digest() == now {
                         open.push(Open { row, last_updated: found.last_updated.clone() });
                     } else {
@@ -107,7 +107,7 @@ impl Lot<'_> {
                 Some(Found::Row { .. } | Found::Invalid { .. }) => self.settled[row] = Some(Written::Changed),
                 // Our own request may have deleted it; otherwise somebody else did, and the plan must know.
                 None if self.verb == Verb::Delete && asked == Asked::Sent => {
-                    self.settled[row] = Some(Written::Done(None));
+                    self.settled[row] = Some(Written::Done { row: None, request: None });
                 }
                 None => self.settled[row] = Some(Written::Changed),
             }

@@ -10,6 +10,7 @@
 //! | `client` | options, the two object models, fabrics |
 //! | `http` | one request and its answer: token, time limits, size bound, meaning of a status |
 //! | `pages` | complete listings |
+//! | `fabric` | the fabric's own row: how the fabric stands |
 //! | `form` | how one kind's rows look in one NetBox |
 //! | `rows` | NetBox's JSON to rows and back |
 //! | `read` | single reads, searches, listings of a fabric |
@@ -23,6 +24,7 @@
 mod changelog;
 mod client;
 mod examine;
+mod fabric;
 mod form;
 mod http;
 mod lookup;
@@ -40,6 +42,7 @@ use crate::domain::lease::LeaseLost;
 
 pub use client::{Client, Model, Options, Status, Timeouts};
 pub use examine::{Access, Examined, Hooks};
+pub use fabric::{FabricRow, StateWritten};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 
@@ -69,7 +72,11 @@ pub enum Error {
 #[derive(Debug)]
 pub enum Written {
     /// Acknowledged, and read back as this row (`None`: deleted).
-    Done(Option<Box<crate::domain::row::Row>>),
+    Done {
+        row: Option<Box<crate::domain::row::Row>>,
+        /// NetBox's own id of the request, the same as in its change log; `None` for a row that was found as wished.
+        request: Option<String>,
+    },
     /// The row is no longer what was planned against: plan again.
     Changed,
     /// NetBox says no to this content, in its own words.

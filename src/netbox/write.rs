@@ -31,7 +31,7 @@ const MIN_BULK: usize = 5;
 /// How often one row, or a lot whose answers are lost, is sent before it is given up.
 const MAX_TRIES: u32 = 2;
 /// The longest message that NetBox's change log takes, in characters; a longer one is a 500.
-const MAX_MESSAGE: usize = 200;
+pub(super) const MAX_MESSAGE: usize = 200;
 
 /// One wished write, with what it was planned against.
 #[derive(Debug, Clone, PartialEq)]
@@ -295,7 +295,7 @@ impl Lot<'_> {
     /// Settles an acknowledged request with the rows of its answer.
     async fn take(&mut self, open: &[Open], answer: &Answer) -> Result<Vec<Piece>, Error> {
         if self.verb == Verb::Delete {
-            self.settle_open(open, || Written::Done(None));
+            self.settle_open(open, || Written::Done { row: None, request: answer.request_id.clone() });
         } else {
             for wire in answer.json.iter().flat_map(listed) {
                 let (Some(id), Some(map)) = (wire.get("id").and_then(Value::as_u64), wire.as_object()) else {
@@ -305,7 +305,8 @@ impl Lot<'_> {
                     && fabric.as_ref() == Some(self.fabric)
                     && let Some(open) = open.iter().find(|open| self.is_answer_to(open.row, &row))
                 {
-                    self.settled[open.row] = Some(Written::Done(Some(Box::new(row))));
+                    self.settled[open.row] =
+                        Some(Written::Done { row: Some(Box::new(row)), request: answer.request_id.clone() });
                 }
             }
             // Acknowledged, but not as what was asked for: looked up, and never sent twice.
@@ -384,7 +385,7 @@ impl Lot<'_> {
 
     /// Finds the edits of users that a bulk write covered, in NetBox's record of the request.
     async fn audit(&mut self, rows: &[usize], request_id: &str) {
-        let done = |row: &&usize| matches!(self.settled[**row], Some(Written::Done(_)));
+        let done = |row: &&usize| matches!(self.settled[**row], Some(Written::Done { .. }));
         let against: BTreeMap<u64, &Row> =
             rows.iter().filter(done).filter_map(|&row| self.requests[row].against()).map(|row| (row.id, row)).collect();
         if against.is_empty() {

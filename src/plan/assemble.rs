@@ -103,7 +103,7 @@ fn add_object(plan: &mut FabricPlan, key: &Key, planned: &Planned, keys: &Keys, 
             }
         }
     };
-    plan.items.push(Item::Object { key: key.clone(), outcome });
+    plan.items.push(Item::Object { key: key.clone(), outcome, request: None });
 }
 
 fn change(plan: &mut FabricPlan, key: &Key, verb: Verb) {
@@ -241,7 +241,7 @@ fn remove_copies(plan: &mut FabricPlan, keys: &Keys, context: Context) {
 /// Held and rejected first, then objects by key, documents by file and index, files by path.
 fn rank(item: &Item) -> (bool, u8, Option<&Key>, &str, (usize, Option<usize>)) {
     match item {
-        Item::Object { key, outcome } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", (0, None)),
+        Item::Object { key, outcome, .. } => (!matches!(outcome, Outcome::Held { .. }), 0, Some(key), "", (0, None)),
         Item::Document { path, index, item_index, fate, .. } => {
             (!matches!(fate, Fate::Held { .. } | Fate::Rejected { .. }), 1, None, path, (*index, *item_index))
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::NetBoxWrite;
-use super::keys::Keys;
+use super::keys::{Keys, Planned};
 use super::table::{Context, Decision};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
@@ -12,11 +12,19 @@ use crate::domain::key::Key;
 pub(super) fn hold_guarded(keys: &mut Keys, context: Context) -> BTreeSet<Key> {
     let confirmed = &context.sides.deletions.confirmed;
     let mut guarded = BTreeSet::new();
-    let cascade: Vec<Key> = deletions(keys, |planned_cascade| planned_cascade);
+    let cascade: Vec<Key> = deletions(keys, |planned| planned.sides.cascade);
     if !cascade.iter().all(|key| confirmed.contains(key)) {
         let why = "it went with its fabric in NetBox: confirm the deletion of them all, or put the fabric back";
         hold(keys, &cascade, &Reason::new("fabric_deleted", why));
         guarded.extend(cascade.into_iter().filter(|key| !confirmed.contains(key)));
+    }
+    if context.sides.deletions.new_history {
+        let mut rows = deletions(keys, |planned| matches!(planned.decision, Decision::Send { .. }));
+        rows.retain(|key| !confirmed.contains(key));
+        let why = "its file is not in the history that the branch has now: confirm the deletion in NetBox, or put the file \
+                   back";
+        hold(keys, &rows, &Reason::new("new_history", why));
+        guarded.extend(rows);
     }
     let all = deletions(keys, |_| true);
     if exceeds(all.len() as u64, context) {
@@ -35,7 +43,7 @@ pub(super) fn hold_guarded(keys: &mut Keys, context: Context) -> BTreeSet<Key> {
 }
 
 /// Keys whose deletion on either side is decided; the old name of a renamed object is no deletion.
-fn deletions(keys: &Keys, wanted: impl Fn(bool) -> bool) -> Vec<Key> {
+fn deletions(keys: &Keys, wanted: impl Fn(&Planned) -> bool) -> Vec<Key> {
     let deletes = |decision: &Decision| match decision {
         Decision::DeleteFile { .. } => true,
         Decision::Send { write, .. } => match **write {
@@ -48,7 +56,7 @@ fn deletions(keys: &Keys, wanted: impl Fn(bool) -> bool) -> Vec<Key> {
         | Decision::Held(_)
         | Decision::Conflict(_) => false,
     };
-    let chosen = keys.iter().filter(|(_, planned)| planned.renamed_to.is_none() && wanted(planned.sides.cascade));
+    let chosen = keys.iter().filter(|(_, planned)| planned.renamed_to.is_none() && wanted(planned));
     chosen.filter(|(_, planned)| deletes(&planned.decision)).map(|(key, _)| (*key).clone()).collect()
 }
 

@@ -9,6 +9,7 @@ use crate::domain::edit::{CommitMessage, RUN_TRAILER, Signature};
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, RunId};
 use crate::domain::path::RepoPath;
+use crate::domain::rollback::Rollback;
 
 /// Whom a commit may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub fn commit_message(run: &RunId, fabrics: &[(FabricName, &FabricPlan)], people
     text.push('\n');
     push_adoptions(&mut text, fabrics);
     push_moves(&mut text, fabrics);
+    push_rollbacks(&mut text, fabrics);
     push_changes(&mut text, fabrics);
     push_overwritten(&mut text, fabrics);
     text.push('\n');
@@ -66,6 +68,11 @@ fn subject(fabrics: &[(FabricName, &FabricPlan)]) -> String {
         [(only, _)] => one_line(only.as_str()),
         several => format!("{} fabrics", several.len()),
     };
+    if let [(_, plan)] = fabrics
+        && let Some(rollback) = &plan.rolled_back
+    {
+        return format!("Roll back {place} to {}", rollback.to.short());
+    }
     let mut changes = fabrics.iter().flat_map(|(_, plan)| &plan.changes);
     let count: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
     match changes.next() {
@@ -131,10 +138,22 @@ fn push_moves(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
     }
 }
 
+/// Says what was gone back to, and who wanted it.
+fn push_rollbacks(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
+    for (fabric, plan) in fabrics {
+        let Some(Rollback { to, job, objects, by, .. }) = &plan.rolled_back else { continue };
+        let what = if objects.is_empty() { "managed/" } else { "What is named here" };
+        let job = job.as_ref().map(|job| format!(" (job {job})")).unwrap_or_default();
+        let (fabric, by) = (one_line(fabric.as_str()), one_line(by));
+        _ = writeln!(text, "\n{what} of {fabric} is as it was in commit {to}{job}. Asked for by {by}.");
+    }
+}
+
 /// One line a change; with several fabrics each one's lines stand below its name. A single change is the subject.
 fn push_changes(text: &mut String, fabrics: &[(FabricName, &FabricPlan)]) {
     let total: usize = fabrics.iter().map(|(_, plan)| plan.changes.len()).sum();
-    if total < 2 {
+    let is_subject = fabrics.iter().all(|(_, plan)| plan.rolled_back.is_none());
+    if total == 0 || total == 1 && is_subject {
         return;
     }
     text.push('\n');

@@ -10,6 +10,7 @@ mod assemble;
 mod conflict;
 mod direction;
 pub mod directory;
+pub mod drift;
 mod foreign;
 mod guard;
 mod keys;
@@ -28,6 +29,7 @@ mod recognise;
 mod record;
 pub mod render;
 pub mod rewrite;
+pub mod rollback;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -52,6 +54,7 @@ use crate::domain::path::RepoPath;
 use crate::domain::pointer::Pointer;
 use crate::domain::policy::Policy;
 use crate::domain::report::{Counts, Item};
+use crate::domain::rollback::Rollback;
 use crate::domain::row::{Base, BaseUpdate, Intent, MergedFrom, Row};
 
 use self::directory::Look;
@@ -250,6 +253,8 @@ pub struct DeletionWindow {
     pub objects: u64,
     /// Keys whose deletion a person confirmed.
     pub confirmed: BTreeSet<Key>,
+    /// The branch has another history than before: each deletion that Git asks of NetBox must be confirmed.
+    pub new_history: bool,
 }
 
 /// What will be done for one fabric.
@@ -286,6 +291,8 @@ pub struct FabricPlan {
     pub settled_edits: BTreeSet<Key>,
     /// Resolutions that are applied, or that do not fit (any more).
     pub answered: BTreeSet<Key>,
+    /// The earlier state that the edits bring back.
+    pub rolled_back: Option<Rollback>,
 }
 
 /// Where a content that is overwritten can still be found.

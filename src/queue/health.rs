@@ -28,7 +28,7 @@ pub(super) async fn note_run(runner: &Runner, claim: &Claim, settlement: &Settle
                 };
                 seen.extend(blamed.map(|server| (server, Some(error))));
             }
-            PartOutcome::Returned => {}
+            PartOutcome::Refused { .. } | PartOutcome::Returned => {}
         }
     }
     for (server, failed) in seen {

@@ -30,6 +30,11 @@ pub trait Work: Send + Sync + 'static {
     /// Does the work and says what became of each part; every failure is an outcome. May be called again with the same
     /// batch at any time, also while an earlier call that lost its lease still runs.
     fn run(&self, claim: Claim) -> impl Future<Output = Settlement> + Send;
+
+    /// Called once what came of the claim is recorded; whoever has to be told of it is told here.
+    fn settled(&self, _claim: &Claim) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 impl Work for Runner {
@@ -37,6 +42,10 @@ impl Work for Runner {
         let settlement = self.carry(&claim).await;
         health::note_run(self, &claim, &settlement).await;
         settlement
+    }
+
+    async fn settled(&self, claim: &Claim) {
+        self.tell(claim).await;
     }
 }
 
@@ -80,6 +89,7 @@ async fn carry<W: Work>(ledger: &Ledger, work: &W, claim: Claim, metrics: &WorkM
     drop(renewer);
     metrics.ended(begun.elapsed());
     settled?;
+    work.settled(&claim).await;
     // Only for the counters: whoever cannot read it back loses nothing else.
     if let Ok(Some(run)) = ledger.run(&claim.run).await {
         metrics.settled(&run);

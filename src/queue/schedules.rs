@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::domain::change::Change;
@@ -24,6 +25,9 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// How often servers are asked for deliveries that never arrived; the first time is at the start.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// How often fabrics are looked for whose state NetBox does not have.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The two periods.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +65,11 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
             health::check_netbox(runner, netbox).await;
             recorded |= find_new_fabrics(runner, netbox).await;
         }
+    }
+    if my_turn(runner, "fabric states", TELL_AGAIN).await
+        && let Err(failure) = runner.tell_again().await
+    {
+        tracing::warn!(code = %failure.error().code, "NetBox could not be told again: {}", failure.error().message);
     }
     for fabric in runner.fabrics.values() {
         match compare(&runner.ledger, fabric, schedules.full_comparison).await {
@@ -128,12 +137,21 @@ async fn ask_again(runner: &Runner, name: &RepoName) {
 }
 
 async fn compare(ledger: &Ledger, fabric: &Fabric, period: Duration) -> Result<bool, ledger::Error> {
+    let turn = format!("full:{}:{}:{}", fabric.name, fabric.target, fabric.directory);
     // Another place has a turn of its own, at once.
-    if !ledger.take_turn(&format!("full:{}:{}:{}", fabric.name, fabric.target, fabric.directory), period).await? {
+    if !ledger.take_turn(&turn, own_period(&fabric.name, period)).await? {
         return Ok(false);
     }
     ledger.accept(&full_comparison(&fabric.name, &fabric.target)).await?;
     Ok(true)
+}
+
+/// The period of one fabric, within a tenth of what is wished: those that begin together spread over time, and all replicas
+/// find the same.
+fn own_period(fabric: &FabricName, period: Duration) -> Duration {
+    let digest = Sha256::digest(fabric.as_str());
+    let share = f64::from(u16::from_be_bytes([digest[0], digest[1]])) / f64::from(u16::MAX);
+    period.mul_f64(0.9 + 0.2 * share)
 }
 
 fn full_comparison(fabric: &FabricName, target: &Target) -> Accept {
@@ -142,5 +160,23 @@ fn full_comparison(fabric: &FabricName, target: &Target) -> Accept {
         dedupe: None,
         changes: vec![(fabric.clone(), target.clone(), Change::Everything)],
         at_once: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fabrics_have_periods_of_their_own_that_stay_and_are_near_the_wished_one() {
+        let period = Duration::from_secs(6 * 3_600);
+        let own = |number: usize| own_period(&FabricName::new(format!("fabric-{number}")), period);
+        let periods: BTreeSet<Duration> = (0..1_000).map(own).collect();
+
+        assert_eq!(own(7), own(7));
+        assert!(periods.len() > 900, "{} different ones", periods.len());
+        let (first, last) = (periods.first().unwrap(), periods.last().unwrap());
+        assert!(*first >= period.mul_f64(0.9) && *last <= period.mul_f64(1.1), "{first:?} to {last:?}");
+        assert!(*last - *first > period.mul_f64(0.19), "they use the whole width");
     }
 }

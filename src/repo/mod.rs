@@ -29,6 +29,9 @@ pub trait Repository: Send + Sync {
     /// name cannot be a path is there too, as misnamed.
     async fn tree(&self, commit: &Oid, directory: &RepoPath) -> Result<Tree, Error>;
 
+    /// The name of a commit's author, as the commit has it; `None` where it has none.
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error>;
+
     /// The content of blobs, each exactly as Git has it; an error names a blob that is missing.
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error>;
 
@@ -47,6 +50,9 @@ pub trait Repository: Send + Sync {
 
     /// The commit with this run's trailer that is reachable from the branch's head but not from `since`.
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error>;
+
+    /// How the history up to `head`, which is there, stands to a commit that was the branch's head before.
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error>;
 
     /// Puts the edits up for review in place of a commit on the target's branch, whose head is `base`.
     ///
@@ -103,6 +109,17 @@ pub trait Repository: Send + Sync {
     async fn report_status(&self, _commit: &Oid, _report: &StatusReport) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// How a history stands to an earlier commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// The commit is in it.
+    Contains,
+    /// It is not, but both have a commit in common.
+    Rewritten,
+    /// They have nothing in common, or the commit is not there any more.
+    Unrelated,
 }
 
 /// One file as a repository names it.

@@ -10,17 +10,20 @@ use crate::domain::document::{Shared, without_ours};
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
+use crate::domain::names::RunId;
 use crate::domain::policy::Fabric;
-use crate::domain::report::Outcome;
+use crate::domain::report::{Item, Outcome};
 use crate::domain::row::{BaseUpdate, Intent, Row};
+use crate::ledger::touches::Touch;
 use crate::ledger::types::Advance;
 use crate::netbox::{MAX_LOT, Request, WriteContext, Written};
 use crate::plan::written::{acknowledged, intent};
 use crate::plan::{FabricPlan, KeySides, NetBoxSide, NetBoxWrite, Overwritten, plan_fabric};
 
-use super::Runner;
 use super::failure::{Failure, error};
 use super::gather::Gathered;
+use super::source::Source;
+use super::{Runner, state};
 
 /// How often a plan may ask NetBox for more before we stop: writes, then what their refusals change, then nothing.
 const MAX_ROUNDS: usize = 4;
@@ -30,22 +33,42 @@ pub struct Applied {
     /// With NetBox's answers in it.
     pub gathered: Gathered,
     pub plan: FabricPlan,
-    pub written: BTreeMap<Key, Outcome>,
+    pub written: BTreeMap<Key, Wrote>,
+}
+
+/// A write that NetBox has acknowledged.
+pub struct Wrote {
+    pub outcome: Outcome,
+    /// NetBox's own id of the request.
+    pub request: Option<String>,
+}
+
+impl Wrote {
+    /// The report's item of the object.
+    pub fn item(&self, key: &Key, outcome: &Outcome) -> Item {
+        Item::Object { key: key.clone(), outcome: outcome.clone(), request: self.request.clone() }
+    }
+}
+
+/// Who asks for the writes.
+pub struct Asking<'a> {
+    pub proof: &'a LeaseProof,
+    pub run: &'a RunId,
 }
 
 /// Plans, writes NetBox and plans again with the answers, until only the commit is left.
 ///
-/// `asked_by` says in NetBox's change records what asked for the writes.
-pub async fn write_netbox(
-    runner: &Runner,
-    proof: &LeaseProof,
-    gathered: Gathered,
-    asked_by: String,
-) -> Result<Applied, Failure> {
+/// NetBox's change records say what asked for each write: the commit, its author and the raw document.
+pub async fn write_netbox(runner: &Runner, asking: Asking<'_>, gathered: Gathered) -> Result<Applied, Failure> {
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
     let plan = planned(&gathered, &fabric);
+    state::tell_writing(runner, asking.proof, &fabric, plan.netbox.len() + plan.edits.len()).await;
     let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
-    let context = Writing { runner, fabric: &fabric, proof, asked_by };
+    if applied.plan.netbox.is_empty() {
+        return Ok(applied);
+    }
+    let source = Source::of(runner, &fabric, &applied.gathered.sides, asking.run).await;
+    let context = Writing { runner, fabric: &fabric, asking, source };
     for _ in 0..MAX_ROUNDS {
         if applied.plan.netbox.is_empty() {
             return Ok(applied);
@@ -91,13 +114,13 @@ fn alike(a: &NetBoxWrite, b: &NetBoxWrite) -> bool {
 struct Writing<'a> {
     runner: &'a Runner,
     fabric: &'a Fabric,
-    proof: &'a LeaseProof,
-    asked_by: String,
+    asking: Asking<'a>,
+    source: Source,
 }
 
 impl Writing<'_> {
     async fn write_lot(&self, applied: &mut Applied, lot: &[NetBoxWrite]) -> Result<(), Failure> {
-        let Self { runner, fabric, proof, .. } = self;
+        let Self { runner, fabric, asking: Asking { proof, run }, source } = self;
         let head = applied.gathered.sides.head.clone();
         let intents: Vec<Intent> = lot.iter().map(|write| intent(&applied.plan, write, head.as_ref())).collect();
         let before = Advance { intents: intents.clone(), ..Advance::default() };
@@ -107,7 +130,7 @@ impl Writing<'_> {
         let context = self.write_context(&applied.plan);
         let answers = runner.netbox(&fabric.netbox)?.write_lot(proof, &requests, &context).await?;
 
-        let mut answered = Answered { applied, advance: Advance::default(), changed: None, failed: None };
+        let mut answered = Answered { applied, source, run, advance: Advance::default(), changed: None, failed: None };
         for ((write, intent), answer) in lot.iter().zip(intents).zip(answers) {
             answered.take(write, intent, answer);
         }
@@ -128,11 +151,13 @@ impl Writing<'_> {
 
     /// What NetBox's change records say of the writes; those that overwrite something say what.
     fn write_context(&self, plan: &FabricPlan) -> WriteContext {
-        let notes = plan.overwritten.iter().filter_map(|overwritten| match overwritten {
-            Overwritten::Row { key, digest } => Some((key.clone(), note(digest, &self.asked_by))),
-            Overwritten::File { .. } => None,
-        });
-        WriteContext { fabric: self.fabric.name.clone(), message: self.asked_by.clone(), notes: notes.collect() }
+        let mut notes = self.source.of_documents.clone();
+        for overwritten in &plan.overwritten {
+            if let Overwritten::Row { key, digest } = overwritten {
+                notes.insert(key.clone(), note(digest, self.source.message_of(key)));
+            }
+        }
+        WriteContext { fabric: self.fabric.name.clone(), message: self.source.message.clone(), notes }
     }
 }
 
@@ -145,6 +170,8 @@ fn note(digest: &Digest, asked_by: &str) -> String {
 /// A lot's answers on their way into the sides and the ledger.
 struct Answered<'a> {
     applied: &'a mut Applied,
+    source: &'a Source,
+    run: &'a RunId,
     advance: Advance,
     changed: Option<Key>,
     failed: Option<Failure>,
@@ -154,7 +181,7 @@ impl Answered<'_> {
     fn take(&mut self, write: &NetBoxWrite, intent: Intent, answer: Written) {
         let key = write.key().clone();
         match answer {
-            Written::Done(row) => self.done(write, intent, row),
+            Written::Done { row, request } => self.done(write, intent, (row, request)),
             Written::LostEdit { object, by, before } => {
                 let was = content_before(&key, &before);
                 let spec = self.applied.gathered.sides.catalogue.get(&key.kind);
@@ -168,7 +195,7 @@ impl Answered<'_> {
                     NetBoxWrite::Update { against, want } => Some(Row { shared: want.clone(), ..(**against).clone() }),
                     NetBoxWrite::Create { .. } | NetBoxWrite::Delete { .. } => None,
                 };
-                self.done(write, intent, row.map(Box::new));
+                self.done(write, intent, (row.map(Box::new), None));
             }
             Written::Changed => {
                 self.forget_intent(&key);
@@ -196,7 +223,7 @@ impl Answered<'_> {
     }
 
     /// The write is in NetBox, which now has this row.
-    fn done(&mut self, write: &NetBoxWrite, intent: Intent, row: Option<Box<Row>>) {
+    fn done(&mut self, write: &NetBoxWrite, intent: Intent, (row, request): (Option<Box<Row>>, Option<String>)) {
         let key = write.key().clone();
         let Some(side) = self.side(&key) else { return };
         let base = acknowledged(&intent, side, row.as_deref());
@@ -211,7 +238,16 @@ impl Answered<'_> {
             deletions.recent += 1;
             deletions.objects = deletions.objects.saturating_sub(1);
         }
-        self.applied.written.insert(key, outcome(write));
+        let wrote = Wrote { outcome: outcome(write), request };
+        let touch = Touch {
+            run: self.run.clone(),
+            outcome: wrote.outcome.clone(),
+            commit: self.source.commit.clone(),
+            by: self.source.author.iter().cloned().collect(),
+            request: wrote.request.clone(),
+        };
+        self.advance.touched.push((key.clone(), touch));
+        self.applied.written.insert(key, wrote);
     }
 
     /// Nothing was written, so nothing is outstanding; base stays as it is.

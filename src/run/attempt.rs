@@ -9,20 +9,25 @@ use crate::domain::conflict::Documents;
 use crate::domain::directory::{Condition, DirectoryRecord, DirectoryStatus};
 use crate::domain::edit::{CommitMessage, Edit, Edits};
 use crate::domain::fate::Reason;
+use crate::domain::history::HistoryBreak;
 use crate::domain::key::Key;
-use crate::domain::names::{FabricName, Oid};
+use crate::domain::names::{FabricName, Oid, RunId};
 use crate::domain::policy::Fabric;
 use crate::domain::report::{Item, Outcome};
 use crate::ledger::conflicts::ConflictRecord;
+use crate::ledger::drift::{Comparison, DriftUpdate, Seen};
+use crate::ledger::touches::Touch;
 use crate::ledger::types::{Advance, Claim, FabricMemory, JobError, Part, PartOutcome, Settlement};
+use crate::plan::drift::{Planned, drift};
 use crate::plan::layout::marker_path;
 use crate::plan::message::commit_message;
 use crate::plan::{FabricPlan, plan_fabric};
 
-use super::apply::{Applied, write_netbox};
-use super::deliver::{deliver, only_agreed};
+use super::apply::{Applied, Asking, write_netbox};
+use super::deliver::{Delivered, deliver, only_agreed};
 use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
+use super::history::{find_break, stalled};
 use super::shown::show;
 use super::{Runner, edits, report};
 
@@ -73,18 +78,19 @@ struct Ready<'a> {
 
 async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let target = claim.proof.target();
-    let repository = &runner.site(target)?.repository;
-    if let Some(settled) = runner.ledger.head(target).await? {
-        repository.expect_head(&target.branch, &settled);
-    }
-    let head = repository.head(&target.branch).await?;
-
+    let (head, broken) = look(runner, claim).await?;
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
     let mut ready: Vec<Ready<'_>> = Vec::new();
     for part in &claim.parts {
-        match prepare(runner, claim, part, head.as_ref()).await {
+        if let Some(broken) = broken.as_ref().filter(|_| !is_dry_run(part)) {
+            let failure = stalled(broken, target);
+            log_failure(claim, Some(&part.fabric), &failure);
+            outcomes.push((part.fabric.clone(), failure.into_outcome()));
+            continue;
+        }
+        match prepare(runner, claim, part, (head.as_ref(), broken.as_ref())).await {
             Ok(Prepared::Ready(share)) => ready.push(*share),
-            Ok(Prepared::Planned(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
+            Ok(Prepared::Dry(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
             Err(moved @ Failure::Conflict(_)) => return Err(moved),
             Err(failure) => {
                 // One fabric's trouble is its own: the others of the target go on.
@@ -97,55 +103,108 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         }
     }
 
+    // Where nothing is ready, nothing is known of what a proposal should say.
     let (all_edits, message) = together(runner, claim, &ready);
     let delivering = deliver(runner, claim, head.as_ref(), (&all_edits, &message));
-    let delivered = delivering.instrument(debug_span!("commit", edits = all_edits.len())).await?;
+    let delivered = match ready.is_empty() {
+        true => Delivered::Nothing,
+        false => delivering.instrument(debug_span!("commit", edits = all_edits.len())).await?,
+    };
     for share in &ready {
-        let plan = &share.applied.plan;
-        let review = delivered.review().filter(|_| !plan.edits.is_empty());
-        let advance = match review {
-            Some(review) => only_agreed(remembered(share), plan, review),
-            None => remembered(share),
-        };
-        runner.ledger.advance(&claim.proof, &share.part.fabric, &advance).await?;
-        edits::keep(runner, claim, &share.part.fabric, &share.applied.gathered.sides, plan).await;
-        let report = report::of(claim, &share.part.fabric, head.as_ref(), &delivered, &share.applied);
-        let held = review.is_some() || report::needs_a_person(&report, share.part, &share.applied.gathered.memory);
-        outcomes.push((share.part.fabric.clone(), PartOutcome::Done { report: Box::new(report), held }));
+        let outcome = conclude(runner, claim, share, (head.as_ref(), &delivered)).await?;
+        outcomes.push((share.part.fabric.clone(), outcome));
     }
-    let settlement = Settlement { parts: outcomes, head: delivered.commit().cloned().or(head.clone()) };
+    // A head that was only looked at is not dealt with: polling must find it again.
+    let dealt_with = delivered.commit().or(head.as_ref()).filter(|_| !ready.is_empty());
+    let settlement = Settlement { head: dealt_with.cloned(), parts: outcomes };
     show(runner, claim, head.as_ref(), &settlement).await;
     Ok(settlement)
+}
+
+/// The branch's head, and the break in its history that a person has to look at.
+async fn look(runner: &Runner, claim: &Claim) -> Result<(Option<Oid>, Option<HistoryBreak>), Failure> {
+    let target = claim.proof.target();
+    let repository = &runner.site(target)?.repository;
+    let known = runner.ledger.head(target).await?;
+    if let Some(settled) = &known {
+        repository.expect_head(&target.branch, settled);
+    }
+    let head = repository.head(&target.branch).await?;
+    let broken = find_break(repository.as_ref(), known.as_ref(), head.as_ref()).await?;
+    if broken != runner.ledger.broken_history(target).await? {
+        runner.ledger.note_history(&claim.proof, broken.as_ref()).await?;
+    }
+    Ok((head, broken))
+}
+
+/// Remembers a fabric's share once its edits are where they go, and tells what became of it.
+async fn conclude(
+    runner: &Runner,
+    claim: &Claim,
+    share: &Ready<'_>,
+    (head, delivered): (Option<&Oid>, &Delivered),
+) -> Result<PartOutcome, Failure> {
+    let Ready { part, applied } = share;
+    let review = delivered.review().filter(|_| !applied.plan.edits.is_empty());
+    let advance = match review {
+        Some(review) => only_agreed(remembered(share), &applied.plan, review),
+        None => Advance { touched: touched(&claim.run, share, delivered.commit()), ..remembered(share) },
+    };
+    let planned = if review.is_some() { Planned::Outstanding } else { Planned::Done };
+    let landed = delivered.commit().or(head);
+    let mut drift = differing(claim, part, &applied.gathered, (&applied.plan, planned, landed));
+    for (key, differs) in &mut drift.objects {
+        // What a pull request holds is held for that.
+        if let Some(differs) = differs.as_mut().filter(|differs| differs.reason.is_none()) {
+            differs.reason = advance.held.get(key).cloned().flatten();
+        }
+    }
+    let advance = Advance { drift: Some(drift), ..advance };
+    runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+    edits::keep(runner, claim, &applied.gathered, &applied.plan).await;
+    let report = report::of(claim, &part.fabric, head, delivered, applied);
+    let held = review.is_some() || report::needs_a_person(&report, part, &applied.gathered.memory);
+    Ok(PartOutcome::Done { report: Box::new(report), held })
 }
 
 enum Prepared<'a> {
     Ready(Box<Ready<'a>>),
     /// A dry run: planned, reported, nothing applied.
-    Planned(PartOutcome),
+    Dry(PartOutcome),
 }
 
 async fn prepare<'a>(
     runner: &Runner,
     claim: &Claim,
     part: &'a Part,
-    head: Option<&Oid>,
+    (head, broken): (Option<&Oid>, Option<&HistoryBreak>),
 ) -> Result<Prepared<'a>, Failure> {
     let fabric = runner.fabric(&part.fabric)?;
-    let gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
-    if part.changes.iter().all(Change::is_dry_run) {
-        let plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
-        edits::keep(runner, claim, &part.fabric, &gathered.sides, &plan).await;
+    let mut gathered = gather(runner, part, head).instrument(debug_span!("gather", fabric = %part.fabric)).await?;
+    if is_dry_run(part) {
+        // Deletions will be guarded should somebody accept the history.
+        gathered.sides.deletions.new_history |= broken.is_some();
+        let mut plan = debug_span!("plan").in_scope(|| plan_fabric(&gathered.sides, &fabric.policy));
+        match &gathered.rewound {
+            // What differs from an earlier state is no drift.
+            Some((rewound, rollback)) => rewound.join(&mut plan, rollback, &BTreeSet::new()),
+            None => {
+                let drift = differing(claim, part, &gathered, (&plan, Planned::Outstanding, head));
+                let advance = Advance { drift: Some(drift), ..Advance::default() };
+                runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
+            }
+        }
+        edits::keep(runner, claim, &gathered, &plan).await;
         let report = report::of_dry_run(claim, &part.fabric, head, &plan);
-        return Ok(Prepared::Planned(PartOutcome::Done { report: Box::new(report), held: false }));
+        return Ok(Prepared::Dry(PartOutcome::Done { report: Box::new(report), held: false }));
     }
-    let asked_by = format!(
-        "fgd-sync: asked for by {} of {} (run {})",
-        head.map_or("an empty branch".to_owned(), |head| format!("commit {head}")),
-        fabric.target,
-        claim.run
-    );
+    let asking = Asking { proof: &claim.proof, run: &claim.run };
     let applying = debug_span!("apply", fabric = %part.fabric);
-    let applied = write_netbox(runner, &claim.proof, gathered, asked_by).instrument(applying).await?;
+    let mut applied = write_netbox(runner, asking, gathered).instrument(applying).await?;
+    if let Some((rewound, rollback)) = &applied.gathered.rewound {
+        let written = applied.written.keys().cloned().collect();
+        rewound.join(&mut applied.plan, rollback, &written);
+    }
     Ok(Prepared::Ready(Box::new(Ready { part, applied })))
 }
 
@@ -157,6 +216,30 @@ fn together(runner: &Runner, claim: &Claim, ready: &[Ready<'_>]) -> (Edits, Comm
     (edits, commit_message(&claim.run, &plans, &runner.people))
 }
 
+/// What the commit did to which objects, and which of them wait for a person from now on.
+fn touched(run: &RunId, share: &Ready<'_>, commit: Option<&Oid>) -> Vec<(Key, Touch)> {
+    let Applied { gathered, plan, .. } = &share.applied;
+    let touch = |key: &Key, outcome: &Outcome, commit: Option<&Oid>| {
+        let by = gathered.sides.keys.get(key).into_iter().flat_map(|sides| sides.changed_by.iter().cloned()).collect();
+        (key.clone(), Touch { run: run.clone(), outcome: outcome.clone(), commit: commit.cloned(), by, request: None })
+    };
+    let is_news =
+        |key: &Key, reason: &Reason| gathered.memory.held.get(key).is_none_or(|before| before.code != reason.code);
+    plan.items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Object { key, outcome, .. } => match outcome {
+                Outcome::GitCreated | Outcome::GitUpdated | Outcome::GitDeleted => Some(touch(key, outcome, commit)),
+                Outcome::Held { reason } if is_news(key, reason) => Some(touch(key, outcome, None)),
+                Outcome::Held { .. } | Outcome::Unchanged => None,
+                // Told when NetBox answered.
+                Outcome::NetboxCreated | Outcome::NetboxUpdated | Outcome::NetboxDeleted => None,
+            },
+            Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
+        })
+        .collect()
+}
+
 /// What the ledger keeps of a fabric's share once its edits are in the head.
 fn remembered(share: &Ready<'_>) -> Advance {
     let Applied { gathered, plan, .. } = &share.applied;
@@ -164,7 +247,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Object { key, outcome: Outcome::Held { reason } } => Some((key.clone(), reason.clone())),
+            Item::Object { key, outcome: Outcome::Held { reason }, .. } => Some((key.clone(), reason.clone())),
             Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
@@ -183,7 +266,7 @@ fn remembered(share: &Ready<'_>) -> Advance {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Object { key, outcome: Outcome::GitDeleted } => Some(key.clone()),
+            Item::Object { key, outcome: Outcome::GitDeleted, .. } => Some(key.clone()),
             Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
         })
         .collect();
@@ -208,9 +291,10 @@ fn remembered(share: &Ready<'_>) -> Advance {
         forget: relocation.forget.into_iter().chain(forget).collect(),
         held,
         deleted,
-        guarded: Some(guarded),
         adopted: gathered.memory.adopt,
         directory: Some(directory_record(share)),
+        history_settled: gathered.memory.new_history && is_full && guarded.is_empty(),
+        guarded: Some(guarded),
         conflicts: conflicts(&share.applied),
         answered: gathered
             .memory
@@ -220,6 +304,8 @@ fn remembered(share: &Ready<'_>) -> Advance {
             .map(|(key, resolution)| (key.clone(), resolution.clone()))
             .collect(),
         lost: plan.settled_edits.iter().map(|key| (key.clone(), None)).collect(),
+        touched: Vec::new(),
+        drift: None,
     }
 }
 
@@ -260,6 +346,30 @@ async fn note_directory(runner: &Runner, claim: &Claim, fabric: &Fabric, problem
     record.condition.reason = Some(Reason::new(&problem.code, problem.message.clone()));
     let advance = Advance { directory: Some(record), ..Advance::default() };
     Ok(runner.ledger.advance(&claim.proof, &fabric.name, &advance).await?)
+}
+
+fn is_dry_run(part: &Part) -> bool {
+    part.changes.iter().all(Change::is_dry_run)
+}
+
+/// What still differs of all that the part looked at, as of the head that this leaves.
+fn differing(
+    claim: &Claim,
+    part: &Part,
+    gathered: &Gathered,
+    (plan, planned, head): (&FabricPlan, Planned, Option<&Oid>),
+) -> DriftUpdate {
+    let found = drift(&gathered.sides, plan, planned);
+    let seen = Seen { at: gathered.memory.now, head: head.cloned() };
+    let compares = |change: &Change| change.is_full();
+    let compared = part.changes.iter().any(compares).then(|| Comparison {
+        seen: seen.clone(),
+        run: claim.run.clone(),
+        dry_run: is_dry_run(part),
+    });
+    let mut objects: BTreeMap<_, _> = gathered.sides.keys.keys().map(|key| (key.clone(), None)).collect();
+    objects.extend(found.objects.into_iter().map(|(key, drift)| (key, Some(drift))));
+    DriftUpdate { compared, seen, objects, files: found.files }
 }
 
 /// The contradictions of this run, and those that are over.

@@ -7,12 +7,13 @@ use similar::TextDiff;
 use crate::domain::cause::with_causes;
 use crate::domain::edit::Edit;
 use crate::domain::file_edit::{FileEdit, RunEdits};
-use crate::domain::names::FabricName;
 use crate::domain::path::RepoPath;
 use crate::ledger::types::Claim;
+use crate::plan::rollback::Rewound;
 use crate::plan::{FabricPlan, GitSide, Sides};
 
 use super::Runner;
+use super::gather::Gathered;
 
 /// Files whose edits are kept.
 const MOST_FILES: usize = 100;
@@ -24,8 +25,9 @@ const LARGEST_FILE: usize = 256 * 1024;
 const CONTEXT: usize = 3;
 
 /// Keeps the edits of managed files. Never fails the run: they are a courtesy, and the commit is the truth.
-pub async fn keep(runner: &Runner, claim: &Claim, fabric: &FabricName, sides: &Sides, plan: &FabricPlan) {
-    let edits = edits_of(sides, plan);
+pub async fn keep(runner: &Runner, claim: &Claim, gathered: &Gathered, plan: &FabricPlan) {
+    let fabric = &gathered.sides.fabric;
+    let edits = edits_of(&gathered.sides, gathered.rewound.as_ref().map(|(rewound, _)| rewound), plan);
     if edits == RunEdits::default() {
         return;
     }
@@ -34,7 +36,7 @@ pub async fn keep(runner: &Runner, claim: &Claim, fabric: &FabricName, sides: &S
     }
 }
 
-fn edits_of(sides: &Sides, plan: &FabricPlan) -> RunEdits {
+fn edits_of(sides: &Sides, rewound: Option<&Rewound>, plan: &FabricPlan) -> RunEdits {
     let before: BTreeMap<&RepoPath, &[u8]> = sides
         .keys
         .values()
@@ -47,8 +49,12 @@ fn edits_of(sides: &Sides, plan: &FabricPlan) -> RunEdits {
     let managed = format!("{managed}/");
     let (mut edits, mut bytes) = (RunEdits::default(), 0);
     for (path, edit) in plan.edits.iter().filter(|(path, _)| path.as_str().starts_with(&managed)) {
-        let old = before.get(path).copied();
-        let diff = match (old, sides.tree.contains_key(path), edit) {
+        let (old, is_there) = match rewound.filter(|rewound| rewound.edits.contains_key(path)) {
+            // The sides have the earlier state in its place.
+            Some(rewound) => (rewound.before.get(path).map(|bytes| bytes.as_ref()), false),
+            None => (before.get(path).copied(), sides.tree.contains_key(path)),
+        };
+        let diff = match (old, is_there, edit) {
             // It is there, and its content was not needed: what to compare with is not at hand.
             (None, true, _) => None,
             (old, _, Edit::Write(new)) => diff(old.unwrap_or_default(), new),

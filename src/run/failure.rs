@@ -19,6 +19,8 @@ pub enum Failure {
     Stalled(JobError),
     /// As `Stalled`, and it is the fabric's directory that a person must look at.
     Directory(JobError),
+    /// What was asked for cannot be done, now or later.
+    Refused(JobError),
 }
 
 impl Failure {
@@ -37,13 +39,18 @@ impl Failure {
             Self::Transient(error) | Self::Conflict(error) => PartOutcome::Transient { error },
             Self::WaitUntil { after, error } => PartOutcome::WaitUntil { after, error },
             Self::Stalled(error) | Self::Directory(error) => PartOutcome::Stalled { error },
+            Self::Refused(error) => PartOutcome::Refused { error },
         }
     }
 
     /// What is wrong, for logs and the job.
     pub fn error(&self) -> &JobError {
         match self {
-            Self::Transient(error) | Self::Conflict(error) | Self::Stalled(error) | Self::Directory(error) => error,
+            Self::Transient(error)
+            | Self::Conflict(error)
+            | Self::Stalled(error)
+            | Self::Directory(error)
+            | Self::Refused(error) => error,
             Self::WaitUntil { error, .. } => error,
         }
     }
@@ -163,6 +170,7 @@ mod tests {
             Failure::WaitUntil { .. } => "wait until",
             Failure::Conflict(_) => "conflict",
             Failure::Stalled(_) | Failure::Directory(_) => "stalled",
+            Failure::Refused(_) => "refused",
         }
     }
 

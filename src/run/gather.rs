@@ -7,11 +7,13 @@ use crate::domain::change::Change;
 use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::Catalogue;
 use crate::domain::names::{Oid, Target};
-use crate::domain::policy::Fabric;
+use crate::domain::policy::{Delivery, Fabric};
+use crate::domain::rollback::Rollback;
 use crate::ledger::types::{Advance, FabricMemory, Part};
 use crate::netbox::Client;
 use crate::plan::directory::Look;
 use crate::plan::layout::{MarkerState, read_marker};
+use crate::plan::rollback::Rewound;
 use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
 use crate::validate::Crds;
 
@@ -19,7 +21,7 @@ use super::failure::{Failure, error};
 use super::moving::Place;
 use super::netbox_side::{Dirty, Scope, dirty_rows};
 use super::validation::hold_to_rules;
-use super::{Runner, contents, git_side, moving, netbox_side};
+use super::{Runner, contents, git_side, moving, netbox_side, rollback};
 
 /// The sides of one fabric, with what the ledger remembered of it when they were read.
 pub struct Gathered {
@@ -29,6 +31,8 @@ pub struct Gathered {
     pub target: Target,
     /// What the ledger must remember otherwise because the directory moved; comes before what the plan says.
     pub relocation: Advance,
+    /// The earlier state that the Git side has in it.
+    pub rewound: Option<(Rewound, Rollback)>,
 }
 
 /// Whose side is read, and which kinds it may have.
@@ -47,10 +51,19 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let ours = (fabric, runner.ledger.id());
     let Place { tree, moved, relocation } = moving::read(repository.as_ref(), ours, head, &mut memory).await?;
 
+    let of = Of { fabric, catalogue: &runner.catalogue };
+    let rewound = match part.rollback() {
+        Some(rollback) => {
+            require_push(runner, fabric)?;
+            let rewound = rollback::rewound(repository.as_ref(), of, &memory, (head, &tree), rollback).await?;
+            Some((rewound, rollback.clone()))
+        }
+        None => None,
+    };
+    let tree = rewound.as_ref().map_or(tree, |(rewound, _)| rewound.tree.clone());
     let known = moved.is_some() || is_known(fabric, &memory);
     let look = Look { known, restores: part.changes.iter().any(Change::restores) };
-    let from = Of { fabric, catalogue: &runner.catalogue };
-    let git = git_side::read(repository.as_ref(), from, tree, (&memory, look)).await?;
+    let git = git_side::read(repository.as_ref(), of, tree, (&memory, look)).await?;
     let marker = git.own_files.get(&layout::marker_path(&fabric.directory));
     let known = check_marker(runner, fabric, &memory, marker.map(|bytes| bytes.as_ref()))?;
     if !known {
@@ -65,10 +78,10 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         keys: keys_named_by_git(&git, &memory),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, from, &memory, &scope).await?;
+    let rows = netbox_side::read(client, of, &memory, &scope).await?;
 
     let mut keys = assemble(&memory, &git.keys, rows, &dirty);
-    contents::load_files(repository.as_ref(), from, &memory, &mut keys).await?;
+    contents::load_files(repository.as_ref(), of, &memory, &mut keys).await?;
     contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
     let other_paths = memory
         .base
@@ -99,12 +112,13 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
             recent: memory.recent_deletions,
             objects: memory.base.len() as u64,
             confirmed: memory.confirmed.clone(),
+            new_history: memory.new_history,
         },
     };
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
     hold_to_rules(&mut sides, crds, &fabric.policy);
-    Ok(Gathered { sides, memory, target: fabric.target.clone(), relocation })
+    Ok(Gathered { sides, memory, target: fabric.target.clone(), relocation, rewound })
 }
 
 /// Whether the directory was ours before, at this very place.
@@ -127,6 +141,18 @@ fn may_be_put_back(fabric: &Fabric, memory: &FabricMemory, look: Look) -> Result
         ),
         "POST /api/v1/fabrics/{name}/init with `force`, or put the marker back in Git; else take the fabric out of the settings",
     )))
+}
+
+/// What was rolled back in a pull request would be taken back by the next run, before anybody merges it.
+fn require_push(runner: &Runner, fabric: &Fabric) -> Result<(), Failure> {
+    match runner.site(&fabric.target)?.delivery {
+        Delivery::Push => Ok(()),
+        Delivery::PullRequest => Err(Failure::Refused(error(
+            "rollback_by_review",
+            format!("{} is changed by pull requests only", fabric.target),
+            "revert the commits in a pull request of your own",
+        ))),
+    }
 }
 
 /// Whether the directory is ours already; an error when it is another ledger's and nobody said to adopt it.

@@ -31,7 +31,7 @@ pub struct GitSides {
     pub copies: BTreeMap<RepoPath, Key>,
 }
 
-/// Reads what a directory holds: only the blobs that base does not know.
+/// Reads what the directory's tree holds: only the blobs that base does not know.
 pub async fn read(
     repository: &dyn Repository,
     of: Of<'_>,

@@ -8,13 +8,17 @@ mod edits;
 mod failure;
 mod gather;
 mod git_side;
+mod history;
 mod moving;
 mod netbox_side;
 mod report;
+mod rollback;
 mod shown;
+mod source;
+mod state;
 mod validation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -39,6 +43,8 @@ pub struct Runner {
     pub ledger: Ledger,
     pub repositories: BTreeMap<RepoName, Site>,
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
+    /// The NetBoxes that are told how their fabrics stand.
+    pub told: BTreeSet<NetBoxName>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
     /// Every kind that is kept equal.
     pub catalogue: Catalogue,
@@ -65,12 +71,25 @@ impl Runner {
         attempt::until_settled(self, claim).await
     }
 
+    /// Tells NetBox how the claim's fabrics stand, now that its settlement is recorded. Nothing fails by it.
+    pub async fn tell(&self, claim: &Claim) {
+        for part in &claim.parts {
+            state::tell(self, &part.fabric).await;
+        }
+    }
+
+    /// Tells NetBox again of fabrics whose state it does not have: a write failed, or a worker ended before it told.
+    pub async fn tell_again(&self) -> Result<(), Failure> {
+        state::tell_again(self).await
+    }
+
     /// Asks the target's server for its head and records a job when it is not the one last dealt with.
     ///
     /// Safe to repeat. Returns the new head; `None` when nothing moved or the branch does not exist.
     pub async fn poll_head(&self, target: &Target) -> Result<Option<Oid>, Failure> {
         let head = self.site(target)?.repository.head(&target.branch).await?;
-        if head == self.ledger.head(target).await? {
+        let known = self.ledger.head(target).await?;
+        if head == known {
             return Ok(None);
         }
         let changes = self
@@ -82,7 +101,11 @@ impl Runner {
         let moved = Accept {
             origin: Origin::Schedule { what: format!("the head of {target} moved") },
             // The same head found twice before a run has dealt with it is one job.
-            dedupe: head.as_ref().map(|head| format!("poll:{target}:{head}")),
+            dedupe: Some(match (&head, known) {
+                (Some(head), _) => format!("poll:{target}:{head}"),
+                (None, Some(known)) => format!("poll:{target}:gone after {known}"),
+                (None, None) => return Ok(None),
+            }),
             changes,
             at_once: true,
         };

@@ -25,16 +25,18 @@ pub fn of(
         .items
         .iter()
         .map(|item| match item {
-            // The last plan sees both sides agree; what NetBox was told on the way is what happened.
-            Item::Object { key, outcome: Outcome::Unchanged } if written.contains_key(key) => {
-                Item::Object { key: key.clone(), outcome: written[key].clone() }
-            }
-            item => item.clone(),
+            Item::Object { key, outcome, .. } => match (written.get(key), outcome) {
+                // The last plan sees both sides agree; what NetBox was told on the way is what happened.
+                (Some(wrote), Outcome::Unchanged) => wrote.item(key, &wrote.outcome),
+                (Some(wrote), outcome) => wrote.item(key, outcome),
+                (None, _) => item.clone(),
+            },
+            Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => item.clone(),
         })
         .collect();
     let mut counts = counts(&items);
-    for outcome in written.values() {
-        match outcome {
+    for wrote in written.values() {
+        match wrote.outcome {
             Outcome::NetboxCreated => counts.netbox_created += 1,
             Outcome::NetboxUpdated => counts.netbox_updated += 1,
             Outcome::NetboxDeleted => counts.netbox_deleted += 1,
@@ -84,7 +86,7 @@ pub fn needs_a_person(report: &FabricReport, part: &Part, memory: &FabricMemory)
         return report.counts.held > 0;
     }
     report.items.iter().any(|item| match item {
-        Item::Object { key, outcome: Outcome::Held { reason } } => {
+        Item::Object { key, outcome: Outcome::Held { reason }, .. } => {
             let known = memory.held.get(key).is_some_and(|before| before.code == reason.code);
             !known || names(part, memory, key)
         }
@@ -97,7 +99,12 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
     part.changes.iter().any(|change| match change {
         Change::Object { object, .. } => object.kind == key.kind && Some(object.id) == row,
         Change::Resolution { key: resolved } => resolved == key,
-        Change::GitMoved | Change::Everything | Change::Restore | Change::DryRun | Change::RestoreDryRun => false,
+        Change::GitMoved
+        | Change::Everything
+        | Change::Restore
+        | Change::DryRun
+        | Change::RestoreDryRun
+        | Change::Rollback(_) => false,
     })
 }
 

@@ -57,7 +57,9 @@ fn statuses(fabric: &FabricName, outcome: &PartOutcome, address: Option<Url>) ->
             });
             std::iter::once(status(state, words, whole.clone())).chain(documents).collect()
         }
-        PartOutcome::Stalled { error } => vec![status(StatusState::Error, error.message.clone(), whole)],
+        PartOutcome::Stalled { error } | PartOutcome::Refused { error } => {
+            vec![status(StatusState::Error, error.message.clone(), whole)]
+        }
         PartOutcome::Transient { error } | PartOutcome::WaitUntil { error, .. } => {
             vec![status(StatusState::Pending, format!("tried again: {}", error.message), whole)]
         }

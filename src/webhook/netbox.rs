@@ -65,6 +65,8 @@ pub struct ObjectChange {
 /// A fabric appeared, got another name or went. What else changes on a fabric is no change of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FabricChange {
+    /// Where the fabric's row lives.
+    pub model: Model,
     pub id: u64,
     /// Its name, and for a renaming the one before too.
     pub names: BTreeSet<FabricName>,
@@ -121,7 +123,7 @@ pub fn parse(catalogue: &Catalogue, netbox: &NetBoxName, body: &[u8]) -> Result<
         snapshots: part(body.snapshots),
     };
     let what = match thing {
-        Thing::Fabric => seen.fabric_change(id),
+        Thing::Fabric(model) => seen.fabric_change(model, id),
         Thing::Object(model, spec) => seen.object_change(model, spec, id),
     };
     Ok(NetBoxDelivery { what, subject, dedupe })
@@ -234,14 +236,15 @@ impl Seen<'_> {
         })
     }
 
-    fn fabric_change(self, id: u64) -> What {
+    fn fabric_change(self, model: Model, id: u64) -> What {
         let before: Row = part(self.snapshots.prechange);
         let before = before.name.text();
         if self.event == ObjectEvent::Updated && (before.is_none() || before == self.name) {
             return What::Ignored("of a fabric only creation, renaming and deletion count".to_owned());
         }
         let names = [self.name, before].into_iter().flatten().map(FabricName::new).collect();
-        What::Fabric(FabricChange { id, names, event: self.event, user: self.user, request_id: self.request_id })
+        let Self { event, user, request_id, .. } = self;
+        What::Fabric(FabricChange { model, id, names, event, user, request_id })
     }
 }
 

@@ -33,6 +33,9 @@ mod contract {
         blobs_are_read_byte_for_byte,
         a_blob_that_does_not_exist_is_missing,
         an_earlier_commit_can_be_read_after_a_forced_push,
+        a_history_contains_what_came_before,
+        a_forced_push_rewrites_the_history,
+        a_history_without_the_commit_is_unrelated,
     );
     tests!(super::OnEmulator, writing:
         the_first_commit_makes_the_branch,

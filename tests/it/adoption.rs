@@ -89,7 +89,7 @@ async fn what_a_person_has_to_decide_is_shown_and_left_alone() {
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Object { key, outcome: Outcome::Held { reason } } => Some(format!("{key} {}", reason.code)),
+            Item::Object { key, outcome: Outcome::Held { reason }, .. } => Some(format!("{key} {}", reason.code)),
             Item::File { path, reason } => Some(format!("{path} {}", reason.code)),
             Item::Object { .. } | Item::Document { .. } | Item::Warning { .. } => None,
         })

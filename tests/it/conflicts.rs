@@ -123,6 +123,8 @@ async fn without_the_file_that_both_agreed_on_nothing_is_merged() {
     app.bare.forget_history("main");
     std::fs::remove_dir_all(app.directory().join("repositories")).expect("the cache is there");
     app.sync().await;
+    app.post("/api/v1/fabrics/lab/accept-history", json!({})).await;
+    app.sync().await;
 
     let shown = app.get(CONFLICT).await;
     assert_eq!(shown["reason"]["code"], "base_gone");

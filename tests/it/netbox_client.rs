@@ -164,7 +164,7 @@ fn deletions(rows: &[Row]) -> Vec<Request> {
 /// One letter a row: Done, Changed, Refused, Failing, Lost edit, Unanswered.
 fn letters(written: &[Written]) -> String {
     let letter = |written: &Written| match written {
-        Written::Done(_) => 'D',
+        Written::Done { .. } => 'D',
         Written::Changed => 'C',
         Written::Refused { .. } => 'R',
         Written::Failing { .. } => 'F',
@@ -175,5 +175,11 @@ fn letters(written: &[Written]) -> String {
 }
 
 fn setup_options(url: &str) -> SetupOptions {
-    SetupOptions { receiver_url: url.parse().unwrap(), secret: SecretString::from("fixture-secret"), dry_run: false }
+    SetupOptions {
+        receiver_url: url.parse().unwrap(),
+        secret: SecretString::from("fixture-secret"),
+        fabrics: vec![FabricName::new(FABRIC)],
+        links: Some("https://sync.example.com/".parse().unwrap()),
+        dry_run: false,
+    }
 }

@@ -1,6 +1,6 @@
 //! Delivery by pull request: the whole service between a NetBox stand-in and a stand-in for GitHub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,9 @@ use fgd_sync::app::App;
 use fgd_sync::config;
 use fgd_sync::domain::change::Change;
 use fgd_sync::domain::names::{BranchName, FabricName, RepoName, Target};
-use fgd_sync::ledger::types::{Accept, FabricStatus, Origin, Server};
+use fgd_sync::domain::report::JobState;
+use fgd_sync::domain::rollback::Rollback;
+use fgd_sync::ledger::types::{Accept, FabricStatus, JobFilter, Origin, Server};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::queue;
 use fgd_sync::run::Runner;
@@ -313,4 +315,40 @@ async fn the_end_of_the_token_is_noted_with_the_repositorys_health() {
     let end = UNIX_EPOCH + Duration::from_millis(end.0);
     let told = end.duration_since(SystemTime::now()).unwrap();
     assert!(told <= left && told > left - Duration::from_secs(600), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_rollback_is_left_to_a_pull_request_of_peoples_own() {
+    let reviewed = Reviewed::start().await;
+    let head = reviewed.bare().head("main").unwrap();
+    let pulls = reviewed.pulls().len();
+    let rollback = Rollback {
+        to: head.parse().unwrap(),
+        job: None,
+        objects: BTreeSet::new(),
+        dry_run: false,
+        by: "ann".to_owned(),
+    };
+
+    reviewed.ask(Change::Rollback(Box::new(rollback))).await;
+
+    let page = reviewed.ledger.jobs(&JobFilter { limit: 1, ..JobFilter::default() }).await.unwrap();
+    assert_eq!(page.jobs[0].state, JobState::Failed);
+    assert_eq!(page.jobs[0].parts[0].error.as_ref().map(|error| error.code.as_str()), Some("rollback_by_review"));
+    assert_eq!(reviewed.pulls().len(), pulls);
+}
+
+#[tokio::test]
+async fn a_dry_run_leaves_an_open_pull_request_as_it_is() {
+    let reviewed = Reviewed::start().await;
+    reviewed.create("one");
+    reviewed.compare().await;
+    let open = reviewed.pulls().into_iter().max_by_key(|pull| pull.number).unwrap();
+
+    reviewed.ask(Change::DryRun).await;
+
+    let still = reviewed.pulls().into_iter().max_by_key(|pull| pull.number).unwrap();
+    assert!(open.open && still.open);
+    assert_eq!(still.number, open.number);
+    assert!(reviewed.has(ROLLING, "one"));
 }

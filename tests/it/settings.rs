@@ -862,3 +862,46 @@ fn what_only_github_has_is_refused_elsewhere() {
 
     assert_eq!(problem.setting, "repositories.main.signed");
 }
+
+#[test]
+fn traces_go_where_the_settings_or_opentelemetrys_variables_say() {
+    let endpoint = |case: Case| case.settings().telemetry.endpoint.map(String::from);
+    let set = format!("{GOOD}telemetry: {{otlp_endpoint: 'http://one:4318'}}\n");
+    let of_all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://two:4318/otlp");
+    let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://three:4318/own");
+
+    assert_eq!(endpoint(Case::new(GOOD)), None);
+    assert_eq!(endpoint(Case::new(&set).variable(of_all.0, of_all.1)).as_deref(), Some("http://one:4318/v1/traces"));
+    let both = Case::new(GOOD).variable(of_all.0, of_all.1);
+    assert_eq!(endpoint(both).as_deref(), Some("http://two:4318/otlp/v1/traces"));
+    let own = Case::new(GOOD).variable(of_all.0, of_all.1).variable(of_traces.0, of_traces.1);
+    assert_eq!(endpoint(own).as_deref(), Some("http://three:4318/own"));
+    assert_eq!(endpoint(Case::new(&set).variable("OTEL_SDK_DISABLED", "true")), None);
+    let bad = Case::new(GOOD).variable(of_all.0, "collector:4318").only_problem();
+    assert!(bad.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{bad}");
+}
+
+#[test]
+fn a_header_of_the_collector_is_a_secret() {
+    let case =
+        Case::new(GOOD).variable("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20made-up-too,x-tenant=lab");
+
+    let telemetry = case.settings().telemetry;
+
+    let headers: Vec<_> =
+        telemetry.headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(headers, [("authorization", "Bearer made-up-too"), ("x-tenant", "lab")]);
+    assert!(!format!("{telemetry:?}").contains("made-up-too"));
+}
+
+#[test]
+fn tls_needs_both_files() {
+    let half = Case::new(&format!("{GOOD}tls: {{certificate_file: tls.crt}}\n")).file("tls.crt", "").only_problem();
+    let both = format!("{GOOD}tls: {{certificate_file: tls.crt, key_file: tls.key}}\n");
+    let case = Case::new(&both).file("tls.crt", "").file("tls.key", "");
+
+    assert_eq!(half.setting, "tls.key_file");
+    let settings = case.settings();
+    assert_eq!(settings.tls.unwrap().key_file, case.path("tls.key"));
+    assert_eq!(settings.public_url.scheme(), "https");
+}

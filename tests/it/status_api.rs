@@ -54,8 +54,8 @@ fn full_report(claim: &Claim, fabric: &FabricName) -> FabricReport {
         proposal: None,
         counts: Counts { git_written: 1, held: 1, ingested: 1, unmanaged: 1, ..Counts::default() },
         items: vec![
-            Item::Object { key: key("a"), outcome: Outcome::Held { reason: reason.clone() } },
-            Item::Object { key: key("b"), outcome: Outcome::GitCreated },
+            Item::Object { key: key("a"), outcome: Outcome::Held { reason: reason.clone() }, request: None },
+            Item::Object { key: key("b"), outcome: Outcome::GitCreated, request: None },
             Item::Document { path: "lab/raw/x.yaml".to_owned(), index: 1, item_index: None, line: 9, fate: ingested },
             Item::File { path: "lab/raw/logo.png".to_owned(), reason: Reason::new("not_yaml", "it is no YAML") },
         ],

@@ -58,7 +58,7 @@ async fn told(app: &TestApp, jobs: &[Job]) -> Vec<String> {
                 Item::Document { path, fate: Fate::Rejected { reason, .. }, .. } => {
                     Some(format!("rejected {path}:{} {}", reason.line.unwrap_or_default(), reason.message))
                 }
-                Item::Object { key, outcome: Outcome::Held { reason } } => {
+                Item::Object { key, outcome: Outcome::Held { reason }, .. } => {
                     Some(format!("held {key} {}", reason.message))
                 }
                 Item::Warning { about, reason } => Some(format!("warning {about} {}", reason.message)),

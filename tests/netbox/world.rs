@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fgd_sync::app::{App, setup_netboxes};
+use fgd_sync::app::{App, NetBoxSetup, setup_netboxes};
 use fgd_sync::config::{self, Settings};
 use fgd_sync::ledger::types::{JobFilter, Origin};
 use fgd_sync::ledger::{Clock, Ledger};
@@ -234,6 +234,6 @@ impl World {
 
 async fn set_up(settings: &Settings) -> Vec<String> {
     let mut told = Vec::new();
-    setup_netboxes(settings, None, false, |step| told.push(step)).await.unwrap();
+    setup_netboxes(settings, &NetBoxSetup::default(), |step| told.push(step)).await.unwrap();
     told
 }

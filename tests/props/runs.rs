@@ -130,7 +130,7 @@ fn nothing_to_do(plan: &FabricPlan) -> bool {
 
 fn held(plan: &FabricPlan) -> Vec<&Key> {
     let objects = plan.items.iter().filter_map(|item| match item {
-        Item::Object { key, outcome: Outcome::Held { .. } } => Some(key),
+        Item::Object { key, outcome: Outcome::Held { .. }, .. } => Some(key),
         Item::Object { .. } | Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
     });
     objects.collect()

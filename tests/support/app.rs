@@ -110,7 +110,8 @@ impl TestApp {
         app
     }
 
-    /// A NetBox of one's own, and lines of settings: the first the fabric's, those at the margin everybody's.
+    /// A NetBox of one's own, and lines of settings: the first the fabric's, those at the margin everybody's. A line that
+    /// begins with `@netbox ` is the NetBox's.
     pub async fn with(netbox: NetBox, settings: &str) -> Self {
         let app = Self::launch(netbox, settings, FABRIC).await;
         app.compare().await;
@@ -227,7 +228,7 @@ impl TestApp {
         person.push(BRANCH, "a person's deletion");
     }
 
-    /// Somebody's clone of the repository, as it is now.
+    /// Somebody's clone of the repository, at the branch's head; pushes of theirs are announced.
     pub fn person(&self) -> Person {
         let person = Person::clone_of(&self.git.url_with_account(REPOSITORY));
         if self.bare.head(BRANCH).is_some() {
@@ -349,6 +350,13 @@ impl TestApp {
                 () = tokio::task::yield_now() => {}
             }
         }
+    }
+
+    /// Lets the short schedules have their turn, and no comparison.
+    pub async fn take_short_turns(&self) {
+        self.clock.advance(Duration::from_secs(61));
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        turn(&self.runner, Schedules { poll_head: year, full_comparison: year }).await;
     }
 
     /// Claims the pending batch and works on it up to the push, which never goes out; then the process is gone.
@@ -546,13 +554,16 @@ async fn build(netbox: &NetBox, git: &GitServer, directory: &Path, (fabric, plac
         Flavor::CustomObjects => "custom_objects",
         Flavor::Hedgehog => "hedgehog",
     };
+    let of_netbox = |line: &&str| line.starts_with("@netbox ");
+    let more: String = fabric.lines().filter(of_netbox).map(|line| format!("\n    {}", &line[8..])).collect();
+    let fabric = fabric.lines().filter(|line| !of_netbox(line)).collect::<Vec<_>>().join("\n");
     let settings = format!(
         "listen: 127.0.0.1:0\n\
          public_url: http://127.0.0.1/\n\
          data_directory: {directory}\n\
          redis: embedded\n\
          api_tokens:\n  - {{name: test, token: {API_TOKEN}}}\n\
-         netbox:\n  main:\n    url: {netbox}\n    model: {model}\n    token: {TOKEN}\n    webhook_secret: {NETBOX_SECRET}\n\
+         netbox:\n  main:\n    url: {netbox}\n    model: {model}\n    token: {TOKEN}\n    webhook_secret: {NETBOX_SECRET}{more}\n\
          repositories:\n  main:\n    kind: git\n    url: {url}\n    user: {user}\n    token: {password}\n    webhook_secret: {GIT_SECRET}\n\
          fabrics:\n  {FABRIC}:\n    netbox: main\n    repository: main\n    branch: {BRANCH}\n    directory: '{place}'\n    {fabric}\n",
         directory = directory.display(),

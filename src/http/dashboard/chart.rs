@@ -74,7 +74,7 @@ fn bars(now: Millis, fabric: Option<&FabricName>, runs: &[Run]) -> [Bar; BARS] {
 
 fn is_failure(outcome: RunOutcome) -> bool {
     match outcome {
-        RunOutcome::Transient | RunOutcome::Stalled | RunOutcome::Dead | RunOutcome::Lost => true,
+        RunOutcome::Transient | RunOutcome::Stalled | RunOutcome::Refused | RunOutcome::Dead | RunOutcome::Lost => true,
         RunOutcome::Running | RunOutcome::Succeeded | RunOutcome::Held | RunOutcome::Wait | RunOutcome::Returned => {
             false
         }

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
-use crate::domain::key::Key;
 use crate::domain::policy::{Direction, Fabric};
 use crate::domain::role::Role;
 use crate::http::HttpState;
@@ -180,8 +179,7 @@ pub(super) async fn act(
         "pause" => ask(&form, &state, fabric, BulkAction::Pause).await?,
         "resume" => ask(&form, &state, fabric, BulkAction::Resume).await?,
         "confirm_deletions" => {
-            let (_, accepted): (std::collections::BTreeSet<Key>, _) =
-                confirm(&state, &form.sender(Role::Admin)?, fabric).await?;
+            let (_, accepted) = confirm(&state, &form.sender(Role::Admin)?, fabric).await?;
             accepted
         }
         "adopt" => Some(adopt(&state, &form.sender(Role::Admin)?, fabric).await?),

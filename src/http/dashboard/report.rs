@@ -65,12 +65,21 @@ fn diffs(edits: &RunEdits) -> Markup {
                 details.file id={ "file-" (path) } {
                     summary { code { (path) } " " span.quiet { (added_and_removed(diff)) } }
                     pre.diff tabindex="0" role="region" aria-label={ "What changed in " (path) } {
-                        @for line in diff.lines() { span.added[line.starts_with('+')].removed[line.starts_with('-')].hunk[line.starts_with('@')] { (line) } }
+                        @for line in diff.lines() { span class=[class_of(line)] { (line) } }
                     }
                 }
             }
             @if edits.left_out > 0 { p.quiet { (count(edits.left_out, "file", "files")) " more: the commit has them." } }
         }
+    }
+}
+
+fn class_of(line: &str) -> Option<&'static str> {
+    match line.chars().next() {
+        Some('+') => Some("added"),
+        Some('-') => Some("removed"),
+        Some('@') => Some("hunk"),
+        Some(_) | None => None,
     }
 }
 
@@ -81,7 +90,7 @@ fn added_and_removed(diff: &str) -> String {
 
 fn as_object(item: &Item) -> Option<(&Key, &Outcome)> {
     match item {
-        Item::Object { key, outcome } => Some((key, outcome)),
+        Item::Object { key, outcome, .. } => Some((key, outcome)),
         Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => None,
     }
 }

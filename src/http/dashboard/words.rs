@@ -57,7 +57,7 @@ pub(super) fn run_outcome(outcome: RunOutcome) -> Markup {
         RunOutcome::Running => Tone::Busy,
         RunOutcome::Succeeded => Tone::Good,
         RunOutcome::Held | RunOutcome::Stalled => Tone::Attention,
-        RunOutcome::Transient | RunOutcome::Dead | RunOutcome::Lost => Tone::Bad,
+        RunOutcome::Transient | RunOutcome::Refused | RunOutcome::Dead | RunOutcome::Lost => Tone::Bad,
         RunOutcome::Wait | RunOutcome::Returned => Tone::Quiet,
     };
     let word = match outcome {

@@ -7,7 +7,6 @@
 -- Many come in one call when Redis is busy, and a command costs more than what it does: so each key is written once.
 -- Everything is read and joined before anything is written: an error on the way leaves no job without its changes.
 local ITEM, CHANGE, MOST = 7, 7, 1000
-local DRY_RUN = { dry_run = true, restore_dry_run = true }
 
 local function write(command, key, list)
   for i = 1, #list, MOST do redis.call(command, key, unpack(list, i, math.min(i + MOST - 1, #list))) end
@@ -88,7 +87,12 @@ while i <= #ARGV do
       of.target, job.parts[fabric], targets[target] = target, target, true
       of.at_once = of.at_once or urgency ~= 'debounced'
       of.insistent = of.insistent or urgency == 'insistent'
-      job.dry_run = DRY_RUN[slot] and (job.dry_run == nil or job.dry_run == slot) and slot or false
+      if travels_alone(slot) then of.alone = true end
+      if job.alone == nil then
+        job.alone = travels_alone(slot) and slot
+      elseif job.alone ~= slot then
+        job.alone = false
+      end
     end
   end
   i = beyond
@@ -137,11 +141,15 @@ for fabric, of in pairs(fabrics) do
   if of.at_once and not of.before[4] then
     for _, text in ipairs({ 'at_once', now, 'because', 'requested' }) do fields[#fields + 1] = text end
   end
+  if of.alone then
+    fields[#fields + 1] = 'alone'
+    fields[#fields + 1] = 1
+  end
   redis.call('HSET', key, unpack(fields))
 end
 for _, job in ipairs(jobs) do
   local fields = { 'origin', job.origin, 'created', now, 'updated', now, 'duplicates', job.duplicates, 'state', 'queued' }
-  if job.dry_run then fields[11], fields[12] = 'dry_run', job.dry_run end
+  if job.alone then fields[11], fields[12] = 'alone', job.alone end
   if job.trace ~= '' then fields[#fields + 1], fields[#fields + 2] = 'trace', job.trace end
   for fabric, target in pairs(job.parts) do
     fields[#fields + 1] = 'part:' .. fabric

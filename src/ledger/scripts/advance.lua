@@ -12,6 +12,11 @@ for i = 5, #ARGV, 4 do
   elseif operation == 'clear' then redis.call('DEL', key)
   elseif operation == 'add' then redis.call('SADD', key, field)
   elseif operation == 'remove' then redis.call('SREM', key, field)
+  elseif operation == 'touch' then
+    local list = key .. ':' .. field
+    redis.call('LPUSH', list, string.format('%.0f ', now) .. value)
+    redis.call('LTRIM', list, 0, S.touches - 1)
+    redis.call('PEXPIRE', list, S.keep_for)
   elseif operation == 'mark' then redis.call('ZADD', key, now, field .. '@' .. fence)
   end
 end

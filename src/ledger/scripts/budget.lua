@@ -26,6 +26,8 @@ elseif what == 'left' then
     if number('paused_until') <= now then redis.call('HDEL', key, 'strikes') end
   end
   redis.call('HSET', key, ARGV[4] .. '_left', ARGV[5])
+  redis.call('HSET', P .. 'budgets', ARGV[2] .. ' ' .. ARGV[4], cjson.encode({ left = tonumber(ARGV[5]), at = now }))
+  redis.call('PEXPIRE', P .. 'budgets', 86400000)
 else
   local pause = tonumber(ARGV[4])
   if not pause then

@@ -54,24 +54,28 @@ local function freeze(fabric, room)
   return true
 end
 
--- Moves a dry run alone into the batch: its report tells a plan, which nothing that is applied may be part of.
-local function freeze_dry_run(fabric, slot)
+-- The oldest slot that travels alone, when there is one.
+local function alone(fabric)
+  local key = P .. 'fabric:' .. fabric
+  if redis.call('HEXISTS', key, 'alone') == 0 then return nil end
+  for _, slot in ipairs(redis.call('ZRANGE', P .. 'pending_order:' .. fabric, 0, -1)) do
+    if travels_alone(slot) then return slot end
+  end
+  redis.call('HDEL', key, 'alone')
+end
+
+-- Moves one slot into the batch, with the jobs that ask for it alone.
+local function freeze_alone(fabric, slot)
   local pending, jobs = P .. 'pending:' .. fabric, P .. 'pending_jobs:' .. fabric
   redis.call('HSET', P .. 'batch:' .. fabric, slot, redis.call('HGET', pending, slot))
   redis.call('HDEL', pending, slot)
   redis.call('ZREM', P .. 'pending_order:' .. fabric, slot)
   local waiting = members('pending_jobs:' .. fabric, true)
   for i = 1, #waiting, 2 do
-    if redis.call('HGET', P .. 'job:' .. waiting[i], 'dry_run') == slot then
+    if redis.call('HGET', P .. 'job:' .. waiting[i], 'alone') == slot then
       redis.call('ZADD', P .. 'batch_jobs:' .. fabric, waiting[i + 1], waiting[i])
       redis.call('ZREM', jobs, waiting[i])
     end
-  end
-end
-
-local function first_dry_run(pending)
-  for _, slot in ipairs({ 'dry_run', 'restore_dry_run' }) do
-    if redis.call('HEXISTS', pending, slot) == 1 then return slot end
   end
 end
 
@@ -140,10 +144,10 @@ else
   for _, each in ipairs(ready) do
     local key, left = P .. 'fabric:' .. each.fabric, true
     local pending = P .. 'pending:' .. each.fabric
-    local dry_run = first_dry_run(pending)
-    if dry_run and redis.call('HLEN', pending) > 1 then
+    local slot = alone(each.fabric)
+    if slot and redis.call('HLEN', pending) > 1 then
       -- Everything else stays as it is, and is due next.
-      freeze_dry_run(each.fabric, dry_run)
+      freeze_alone(each.fabric, slot)
       redis.call('SADD', batch_fabrics, each.fabric)
       redis.call('HSET', key, 'batch_of', target)
       left = false

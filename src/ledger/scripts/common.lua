@@ -228,7 +228,14 @@ local function merge(a, b)
   return a
 end
 
+-- What is claimed by itself: its report tells one plan, which nothing else may be part of. `alone` says that there may be
+-- some, so that nobody looks through thousands of slots for none.
+local function travels_alone(slot)
+  return slot == 'dry_run' or slot == 'restore_dry_run' or string.sub(slot, 1, 9) == 'rollback:'
+end
+
 local function put(fabric, slot, entry)
+  if travels_alone(slot) then redis.call('HSET', P .. 'fabric:' .. fabric, 'alone', 1) end
   local there = redis.call('HGET', P .. 'pending:' .. fabric, slot)
   if there then entry = merge(cjson.decode(there), entry) end
   redis.call('HSET', P .. 'pending:' .. fabric, slot, cjson.encode(entry))

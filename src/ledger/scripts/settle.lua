@@ -44,6 +44,11 @@ local function settle_part(fabric, outcome, problem, after, report, real, commit
     record.lag, record.origin = lag_of(fabric)
     if record.lag and real == '1' then redis.call('HSET', key, 'lag', record.lag) end
     if commit ~= '' then record.commit = commit end
+  elseif outcome == 'refused' then
+    for _, job in ipairs(members('batch_jobs:' .. fabric)) do
+      set_part(job, fabric, { state = 'failed', run = run, error = problem, next = false })
+    end
+    redis.call('HSET', key, 'attempts', 0)
   elseif outcome == 'transient' then
     if attempt >= S.max_attempts then
       set_run_part(run, fabric, { outcome = 'dead', error = problem })

@@ -91,3 +91,20 @@ fn a_fabrics_own_cascade_is_held_as_one_unit() {
     world.sides.deletions.confirmed.insert(key("v2"));
     assert_eq!(world.plan().counts.git_deleted, 3);
 }
+
+#[test]
+fn in_a_new_history_each_deletion_of_a_row_is_held_until_it_is_confirmed() {
+    let mut world = world(1_000, 1);
+    world.policy.on_git_delete = OnGitDelete::Delete;
+    world.agreed("web", 500, one()).row("web", 500, one()).at(&key("web")).git = GitSide::Absent;
+    world.sides.deletions.new_history = true;
+
+    let plan = world.plan();
+
+    assert_eq!(outcome(&plan, &key("web")), "held new_history");
+    assert_eq!(plan.guarded, [key("web")].into());
+    assert_eq!(plan.counts.git_deleted, 1, "what went in NetBox has nothing to do with Git's history");
+
+    world.sides.deletions.confirmed = plan.guarded;
+    assert_eq!(world.plan().netbox.len(), 1);
+}

@@ -208,7 +208,7 @@ impl World {
 
 pub(super) fn outcome(plan: &FabricPlan, wanted: &Key) -> String {
     let found = plan.items.iter().find_map(|item| match item {
-        Item::Object { key, outcome } if key == wanted => Some(outcome),
+        Item::Object { key, outcome, .. } if key == wanted => Some(outcome),
         _ => None,
     });
     match found.unwrap_or_else(|| panic!("{wanted} has no item")) {

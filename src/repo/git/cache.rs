@@ -289,8 +289,18 @@ impl Held<'_> {
 
     /// Whether `ancestor` is `commit` or in its history. Both must be here.
     pub(super) async fn is_ancestor(&self, ancestor: &Oid, commit: &Oid) -> Result<bool, Error> {
+        self.yes_or_no(["merge-base", "--is-ancestor", ancestor.as_str(), commit.as_str()]).await
+    }
+
+    /// Whether both have a commit in their histories. Both must be here.
+    pub(super) async fn have_a_common_ancestor(&self, one: &Oid, other: &Oid) -> Result<bool, Error> {
+        self.yes_or_no(["merge-base", one.as_str(), other.as_str()]).await
+    }
+
+    /// A question about the history that git answers by how it ends.
+    async fn yes_or_no<const N: usize>(&self, question: [&str; N]) -> Result<bool, Error> {
         let doing = "looking into the history";
-        let call = self.call(doing, ["merge-base", "--is-ancestor", ancestor.as_str(), commit.as_str()]);
+        let call = self.call(doing, question);
         let (reach, limit) = (call.reach, call.limit);
         match self.git().output(call).await? {
             Ran::Ended(output) => match output.status.code() {

@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Error, Named, Repository, tree_of};
+use super::{Error, History, Named, Repository, tree_of};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -116,6 +116,10 @@ impl Repository for GitRepository {
         Ok(tree_of(listed?.into_iter().map(named), directory))
     }
 
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error> {
+        with_cache!(self, |held| objects::author(&held, commit)).1
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         with_cache!(self, |held| objects::read(&held, blobs)).1
     }
@@ -148,5 +152,9 @@ impl Repository for GitRepository {
 
     async fn find_run(&self, branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error> {
         with_cache!(self, |held| objects::find_run(&held, branch, since, run)).1
+    }
+
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error> {
+        with_cache!(self, |held| objects::history(&held, known, head)).1
     }
 }

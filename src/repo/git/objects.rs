@@ -8,7 +8,7 @@ use super::cache::Held;
 use crate::domain::edit::{Mode, RUN_TRAILER};
 use crate::domain::names::{BranchName, Oid, RunId};
 use crate::domain::path::RepoPath;
-use crate::repo::Error;
+use crate::repo::{Error, History};
 
 /// A file of a commit as Git names it: the path may be one that a `RepoPath` cannot be.
 pub(super) struct Listed {
@@ -49,6 +49,15 @@ fn parse_listed(line: &[u8]) -> Result<Listed, Error> {
     };
     let blob = words.nth(1).and_then(|oid| oid.parse().ok()).ok_or_else(wrong)?;
     Ok(Listed { path: line[tab + 1..].to_vec(), mode, blob })
+}
+
+/// The name of a commit's author, fetched first if need be.
+pub(super) async fn author(held: &Held<'_>, commit: &Oid) -> Result<Option<String>, Error> {
+    held.need_commit(None, commit).await?;
+    let call = held.call("reading a commit", ["log", "-1", "--format=%an", commit.as_str(), "--"]);
+    let answer = held.git().run(call).await?;
+    let name = String::from_utf8_lossy(&answer).trim().to_owned();
+    Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
 /// The content of blobs; those that are not here come in one request.
@@ -125,6 +134,21 @@ pub(super) async fn find_run(
         runs.split('\t').any(|found| found.trim() == run.as_str()).then_some(oid)
     });
     carrying.map(parse_oid).transpose()
+}
+
+/// How the history of `head` stands to a commit that may be gone.
+pub(super) async fn history(held: &Held<'_>, known: &Oid, head: &Oid) -> Result<History, Error> {
+    held.need_commit(None, head).await?;
+    match held.need_commit(None, known).await {
+        Ok(()) => {}
+        Err(Error::Missing { .. }) => return Ok(History::Unrelated),
+        Err(error) => return Err(error),
+    }
+    Ok(match held.is_ancestor(known, head).await? {
+        true => History::Contains,
+        false if held.have_a_common_ancestor(known, head).await? => History::Rewritten,
+        false => History::Unrelated,
+    })
 }
 
 pub(super) fn parse_oid(text: &str) -> Result<Oid, Error> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::call::Call;
 use super::http::Http;
 use crate::domain::names::{BranchName, Oid};
-use crate::repo::Error;
+use crate::repo::{Error, History};
 
 /// How long after a write an older head may still be shown; some thirty seconds were seen.
 const STALE_FOR: Duration = Duration::from_secs(30);
@@ -52,7 +52,9 @@ pub(super) enum Relation {
     Contains,
     /// The other has it in its history.
     Behind,
-    /// Neither.
+    /// Neither, but both have a commit in common.
+    Diverged,
+    /// They have nothing in common, or one of them is gone.
     Apart,
 }
 
@@ -159,7 +161,7 @@ impl Heads {
                     self.wrote(branch, now, Some(&written.ours));
                     Ok(false)
                 }
-                Relation::Apart => Ok(false),
+                Relation::Diverged | Relation::Apart => Ok(false),
             },
         }
     }
@@ -196,6 +198,15 @@ pub(super) async fn relation(http: &Http, commit: &Oid, other: &Oid) -> Result<R
     Ok(match http.parse::<Comparison>(&call, &reply)?.status {
         Status::Identical | Status::Ahead => Relation::Contains,
         Status::Behind => Relation::Behind,
-        Status::Diverged => Relation::Apart,
+        Status::Diverged => Relation::Diverged,
+    })
+}
+
+/// How the history up to `head` stands to a commit that may be gone.
+pub(super) async fn history(http: &Http, known: &Oid, head: &Oid) -> Result<History, Error> {
+    Ok(match relation(http, head, known).await? {
+        Relation::Contains => History::Contains,
+        Relation::Behind | Relation::Diverged => History::Rewritten,
+        Relation::Apart => History::Unrelated,
     })
 }

@@ -55,7 +55,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::changes::{self, Change, Changes, Files};
-use super::{Error, HookEffect, HookState, Repository, StatusReport, Webhook};
+use super::{Error, History, HookEffect, HookState, Repository, StatusReport, Webhook};
 use crate::domain::edit::{CommitMessage, Edits, Tree};
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{BranchName, Oid, RunId};
@@ -190,6 +190,10 @@ impl Repository for GitHubRepository {
         self.trees.tree(&self.http, commit, directory).await
     }
 
+    async fn author(&self, commit: &Oid) -> Result<Option<String>, Error> {
+        self.trees.author(&self.http, commit).await
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         self.blobs.read(&self.http, &self.can, blobs).await
     }
@@ -248,6 +252,10 @@ impl Repository for GitHubRepository {
             Some(head) => runs::find(&self.http, &head, since, run).await,
             None => Ok(None),
         }
+    }
+
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error> {
+        heads::history(&self.http, known, head).await
     }
 
     async fn propose(

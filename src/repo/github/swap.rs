@@ -269,7 +269,7 @@ impl Swapper<'_> {
         Ok(match heads::relation(self.http, &now, swap.ours).await? {
             Relation::Contains => Seen::Ours,
             Relation::Behind => Seen::Behind(now),
-            Relation::Apart => Seen::Elsewhere(Some(now)),
+            Relation::Diverged | Relation::Apart => Seen::Elsewhere(Some(now)),
         })
     }
 }

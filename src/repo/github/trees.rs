@@ -32,6 +32,8 @@ pub(super) struct Trees {
     levels: Mutex<Bounded<Oid, Listing>>,
     /// Commit to its tree.
     roots: Mutex<Bounded<Oid, Oid>>,
+    /// Commit to its author's name.
+    authors: Mutex<Bounded<Oid, String>>,
     /// The repository is too large to be listed at once.
     is_large: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Default for Trees {
             whole: Mutex::new(Bounded::new(KEPT_ENTRIES)),
             levels: Mutex::new(Bounded::new(KEPT_ENTRIES)),
             roots: Mutex::new(Bounded::new(KEPT_COMMITS)),
+            authors: Mutex::new(Bounded::new(KEPT_COMMITS)),
             is_large: AtomicBool::new(false),
         }
     }
@@ -81,19 +84,40 @@ impl Trees {
     }
 
     /// The tree of a commit.
+    pub async fn root(&self, http: &Http, commit: &Oid) -> Result<Oid, Error> {
+        let known = lock(&self.roots).get(commit);
+        match known {
+            Some(root) => Ok(root),
+            None => Ok(self.commit(http, commit).await?.0),
+        }
+    }
+
+    /// The name of a commit's author. Of a commit that was read it is known.
+    pub async fn author(&self, http: &Http, commit: &Oid) -> Result<Option<String>, Error> {
+        let known = lock(&self.authors).get(commit);
+        let name = match known {
+            Some(name) => name,
+            None => self.commit(http, commit).await?.1,
+        };
+        Ok(Some(name).filter(|name| !name.is_empty()))
+    }
+
+    /// The tree and the author's name of a commit.
     ///
     /// <https://docs.github.com/en/rest/git/commits#get-a-commit-object>
-    pub async fn root(&self, http: &Http, commit: &Oid) -> Result<Oid, Error> {
+    async fn commit(&self, http: &Http, commit: &Oid) -> Result<(Oid, String), Error> {
         #[derive(Deserialize)]
         struct Commit {
             tree: Object,
+            author: Person,
         }
         #[derive(Deserialize)]
         struct Object {
             sha: Oid,
         }
-        if let Some(root) = lock(&self.roots).get(commit) {
-            return Ok(root);
+        #[derive(Deserialize)]
+        struct Person {
+            name: String,
         }
         let call = Call::get(["git", "commits", commit.as_str()]);
         let reply = http.read(&call).await?;
@@ -103,9 +127,10 @@ impl Trees {
         if reply.status != StatusCode::OK {
             return Err(http.failure(&call, &reply));
         }
-        let root = http.parse::<Commit>(&call, &reply)?.tree.sha;
-        self.remember_root(commit, &root);
-        Ok(root)
+        let read = http.parse::<Commit>(&call, &reply)?;
+        self.remember_root(commit, &read.tree.sha);
+        lock(&self.authors).put(commit.clone(), read.author.name.clone(), 1);
+        Ok((read.tree.sha, read.author.name))
     }
 
     /// Takes note of the tree of a commit.

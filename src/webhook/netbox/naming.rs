@@ -1,12 +1,12 @@
 //! How NetBox names rows and requests: object types, URLs and paths.
 
-use crate::domain::kind::{Catalogue, Home, KindSpec};
+use crate::domain::kind::{Catalogue, FABRICS_SLUG, Home, KindSpec};
 
 use super::Model;
 
 /// What a row is.
 pub(super) enum Thing<'c> {
-    Fabric,
+    Fabric(Model),
     /// The model where only one of NetBox's may hold it.
     Object(Option<Model>, &'c KindSpec),
 }
@@ -19,7 +19,7 @@ impl<'c> Thing<'c> {
             return Some(Self::Object(None, spec));
         }
         match object_type.split_once('.') {
-            Some(("netbox_hedgehog", "hedgehogfabric")) => Some(Self::Fabric),
+            Some(("netbox_hedgehog", "hedgehogfabric")) => Some(Self::Fabric(Model::Hedgehog)),
             Some(("netbox_hedgehog", model)) => {
                 catalogue.of_model(model).map(|spec| Self::Object(Some(Model::Hedgehog), spec))
             }
@@ -38,13 +38,17 @@ impl<'c> Thing<'c> {
             return Some(Self::Object(None, spec));
         }
         match segment_after(url, "/api/plugins/hedgehog/")? {
-            "fabrics" => Some(Self::Fabric),
+            "fabrics" => Some(Self::Fabric(Model::Hedgehog)),
             segment => catalogue.of_segment(segment).map(|spec| Self::Object(Some(Model::Hedgehog), spec)),
         }
     }
 
     fn custom_object(catalogue: &'c Catalogue, url: &str) -> Option<Self> {
-        let spec = catalogue.of_slug(segment_after(url, "/api/plugins/custom-objects/")?)?;
+        let slug = segment_after(url, "/api/plugins/custom-objects/")?;
+        if slug == FABRICS_SLUG {
+            return Some(Self::Fabric(Model::CustomObjects));
+        }
+        let spec = catalogue.of_slug(slug)?;
         match spec.home {
             Home::Hedgehog { .. } => Some(Self::Object(Some(Model::CustomObjects), spec)),
             Home::CustomObject { .. } | Home::Mapped(_) => Some(Self::Object(None, spec)),

@@ -99,11 +99,14 @@ async fn the_ledger_is_told_in_numbers() {
     assert_eq!(page.value("fgd_due_targets"), 0.0);
     service.settle(&claim, |fabric| done(&claim, fabric)).await;
     dead_job(&service, "other-fabric", "x").await;
+    service.test.ledger.budget_left("app:1/2@github.com", "graphql", 4_321, Duration::from_secs(60)).await.unwrap();
 
     let page = Page::of(&service).await;
     assert!(page.value(r#"fgd_fabric_lag_seconds{fabric="lab-fabric"}"#) >= 110.0);
     assert!(page.value(r#"fgd_fabric_last_sync_timestamp_seconds{fabric="lab-fabric"}"#) > 1e9);
     assert_eq!((page.value("fgd_dead_letters"), page.value("fgd_paused")), (1.0, 0.0));
+    let budget = r#"fgd_rate_limit_remaining{token="app:1/2@github.com",resource="graphql"}"#;
+    assert_eq!(page.value(budget), 4_321.0);
     assert_eq!(page.value(r#"fgd_fabric_failing{fabric="other-fabric"}"#), 1.0);
     assert_eq!(page.value(r#"fgd_fabric_paused{fabric="far-fabric"}"#), 1.0);
 }

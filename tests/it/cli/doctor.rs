@@ -140,8 +140,7 @@ async fn what_does_not_work_fails_with_what_to_change() {
     let ended = world.examine(&["--output", "json"]).await;
 
     let failed = findings(ended.code(1), "failed");
-    has(&failed, "netbox main", "may not write VPC (add, change)");
-    has(&failed, "netbox main", "Switch: NetBox main denied OPTIONS");
+    has(&failed, "netbox main", "may not write Switch (add, change), VPC (add, change)");
     has(&failed, "repository main", "main cannot be written: ");
     has(&failed, "repository main", "the last push was refused with 401");
     has(&findings(&ended, "warning"), "netbox main", "the change log cannot be read");

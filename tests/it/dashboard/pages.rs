@@ -162,9 +162,12 @@ async fn a_run_shows_what_it_changed_in_files_line_by_line() {
     app.sync().await;
     app.netbox_user("alice").update("Server", "one", json!({"description": "new", "profile": "a"})).await;
     app.sync().await;
-    let run = first(&app, "/api/v1/runs", "runs").await;
+    // The newest run is the one that the commit's own webhook asked for.
+    let head = &app.commits().await[0].oid;
+    let runs = app.get("/api/v1/runs").await["runs"].as_array().unwrap().clone();
+    let run = runs.iter().find(|run| run["parts"][0]["commit"] == *head.as_str()).expect("it is kept");
 
-    let page = browser(&app).await.open(&format!("/runs/{run}")).await;
+    let page = browser(&app).await.open(&format!("/runs/{}", run["id"].as_str().unwrap())).await;
 
     page.shows(&["Changed files", "lab/managed/servers/one.yaml", "+1 −1", "class=\"hunk\""]);
     page.shows(&["class=\"removed\">-  description: &lt;b&gt;old", "class=\"added\">+  description: new"]);

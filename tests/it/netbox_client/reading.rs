@@ -23,7 +23,7 @@ async fn a_row_reads_back_with_the_meaning_that_was_written() {
 
         let written = lab.write(&[Request::Create { want: want.clone() }]).await.unwrap();
 
-        let [Written::Done(Some(row))] = written.as_slice() else { panic!("{written:?}") };
+        let [Written::Done { row: Some(row), .. }] = written.as_slice() else { panic!("{written:?}") };
         assert_eq!(row.shared.digest(), want.digest());
         assert_eq!(lab.row("VPC", row.id).await, **row);
         assert_eq!(lab.rows("VPC").await, [row.as_ref().clone()]);

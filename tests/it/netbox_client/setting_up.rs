@@ -1,5 +1,6 @@
 //! Setting NetBox up: once, and again without effect.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fgd_sync::domain::kind::{Catalogue, Home, Kind, KindSpec};
@@ -26,7 +27,10 @@ async fn setting_up_twice_changes_nothing_the_second_time() {
         let writes = lab.netbox.writes();
         let second = setup(&lab.client, &options).await.unwrap();
 
-        let expected = if lab.client.model() == Model::CustomObjects { 12 + 12 * 6 + 2 } else { 2 };
+        // Webhook, event rule, links; types with their fields, and the fabric's row.
+        let common = 2 + 13 * 3;
+        let own = 12 + 12 * 6 + 1 + 7 + 1;
+        let expected = common + if lab.client.model() == Model::CustomObjects { own } else { 0 };
         assert_eq!((first.len(), not_unchanged(&first).len(), writes), (expected, expected, expected));
         assert_eq!((second.len(), not_unchanged(&second)), (expected, vec![]));
         assert_eq!(lab.netbox.writes(), writes);
@@ -64,6 +68,8 @@ async fn a_dry_run_tells_the_same_steps_and_changes_nothing() {
 async fn after_setting_up_netbox_delivers_what_users_do_signed() {
     for lab in [Lab::new(NetBox::bare()), Lab::new(NetBox::hedgehog())] {
         setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+        // The fabric's own row was made too.
+        lab.netbox.deliveries();
 
         let id = lab.add("VPC", &["web"])[0];
         lab.netbox.user("alice").rename("VPC", id, "www");
@@ -121,10 +127,97 @@ async fn kinds_of_the_settings_are_set_up_with_the_others() {
 
     let steps = setup(&client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
 
-    assert_eq!(steps.len(), 13 + 13 * 6 + 2);
+    assert_eq!(steps.len(), 13 + 13 * 6 + 1 + 7 + 1 + 2 + 15 * 3);
     let types = netbox.admin_rows("plugins/custom-objects/custom-object-types/");
     assert!(types.iter().any(|row| row["slug"] == "hedgehog-gateways" && row["name"] == "hedgehog_gateways"));
     let rule = &netbox.admin_rows("extras/event-rules/")[0];
-    assert_eq!(rule["object_types"].as_array().unwrap().len(), 14);
+    assert_eq!(rule["object_types"].as_array().unwrap().len(), 15);
     assert!(rule["object_types"].as_array().unwrap().contains(&"ipam.vlan".into()));
+}
+
+#[tokio::test]
+async fn what_the_token_lacks_for_the_setup_is_told_before_anything_is_changed() {
+    let lab = Lab::new(NetBox::bare());
+    lab.netbox.take_permission("add", "extras/webhooks/");
+    lab.netbox.take_permission("change", "extras/event-rules/");
+    lab.netbox.take_permission("view", "extras/custom-links/");
+
+    for dry_run in [true, false] {
+        let options = SetupOptions { dry_run, ..setup_options("http://127.0.0.1:9/hook") };
+        let error = setup(&lab.client, &options).await.unwrap_err().to_string();
+
+        for lacking in ["add extras/webhooks/", "change extras/event-rules/", "view extras/custom-links/"] {
+            assert!(error.contains(lacking), "{error}");
+        }
+    }
+    assert_eq!(lab.netbox.writes(), 0);
+}
+
+#[tokio::test]
+async fn what_the_token_lacks_for_the_work_afterwards_is_told_and_ends_nothing() {
+    for lab in [Lab::new(NetBox::custom_objects()), Lab::new(NetBox::hedgehog())] {
+        lab.netbox.take_permission("view", "core/object-changes/");
+        let servers = lab.client.model();
+        let path = if servers == Model::CustomObjects { "custom-objects/hedgehog-servers" } else { "hedgehog/servers" };
+        lab.netbox.take_permission("add", &format!("plugins/{path}/"));
+
+        let steps = setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+
+        let lacking: Vec<&str> =
+            steps.iter().filter(|step| step.effect == Effect::Lacking).map(|step| step.what.as_str()).collect();
+        let wanted = format!("permission to add plugins/{path}/");
+        assert_eq!(lacking, [wanted.as_str(), "permission to view core/object-changes/"]);
+        assert!(!lab.netbox.admin_rows("extras/event-rules/").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_kind_and_the_fabric_are_in_the_event_rule_and_have_links_to_their_pages() {
+    for lab in [Lab::new(NetBox::bare()), Lab::new(NetBox::hedgehog())] {
+        setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+
+        let types = lab.netbox.object_types();
+        let rule = &lab.netbox.admin_rows("extras/event-rules/")[0];
+        let covered: BTreeSet<&str> =
+            rule["object_types"].as_array().unwrap().iter().filter_map(|t| t.as_str()).collect();
+        assert_eq!((covered.len(), covered), (13, types.iter().map(String::as_str).collect()));
+        let links = lab.netbox.admin_rows("extras/custom-links/");
+        for object_type in &types {
+            let of_type = links.iter().filter(|link| link["object_types"][0] == object_type.as_str());
+            let texts: Vec<&str> = of_type.map(|link| link["link_text"].as_str().unwrap()).collect();
+            assert_eq!(texts, ["Status", "Sync now", "History"], "{object_type}");
+        }
+        let url = |name: &str| links.iter().find(|link| link["name"] == name).unwrap()["link_url"].clone();
+        let segment = |field: &str| format!("{{{{ ({field})|string|urlencode|replace('/', '%2F') }}}}");
+        let fabric = match lab.client.model() {
+            Model::CustomObjects => "object.fabric",
+            Model::Hedgehog => "object.fabric.name",
+        };
+        assert_eq!(
+            url("fgd-sync fabric: status"),
+            format!("https://sync.example.com/fabrics/{}", segment("object.name"))
+        );
+        assert_eq!(
+            url("fgd-sync VPC: status"),
+            format!(
+                "https://sync.example.com/objects/{}/VPC/{}/{}",
+                segment(fabric),
+                segment("object.namespace or 'default'"),
+                segment("object.name")
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_went_from_the_event_rule_is_put_back() {
+    let lab = Lab::new(NetBox::hedgehog());
+    setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+    lab.netbox.forget_in_event_rules("netbox_hedgehog.vpc");
+
+    let steps = setup(&lab.client, &setup_options("http://127.0.0.1:9/hook")).await.unwrap();
+
+    let changed = not_unchanged(&steps);
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].effect, Effect::Updated(vec!["object_types".to_owned()]));
 }

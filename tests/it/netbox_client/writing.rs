@@ -32,7 +32,7 @@ async fn answers_keep_the_order_of_the_requests() {
         let back: Vec<String> = written
             .iter()
             .map(|written| match written {
-                Written::Done(Some(row)) => row.shared.key.name.clone(),
+                Written::Done { row: Some(row), .. } => row.shared.key.name.clone(),
                 other => panic!("{other:?}"),
             })
             .collect();

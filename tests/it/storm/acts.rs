@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Objects that everybody works on; few, so that they meet.
-pub const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Objects that everybody works on: mostly the first three, so that they meet; all of them, so that writes come in bulk.
+pub const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 /// The two fields of an object: changes of different ones merge.
 pub const FIELDS: [&str; 2] = ["left", "right"];
 
@@ -20,6 +20,8 @@ pub enum Act {
     Poll,
     /// A full comparison is asked for.
     Compare,
+    /// A person decides the conflict of an object, if it has one, for one of both sides.
+    Resolve(usize, Side),
     /// Redis is killed and started again.
     CrashRedis,
 }
@@ -34,6 +36,8 @@ pub enum Person {
     WriteFile(usize, usize),
     /// Comments and order: no change of the object.
     Reformat(usize),
+    /// All files in one commit.
+    WriteFiles(usize),
     DeleteFile(usize),
     BreakFile(usize),
     /// Documents in a raw file; nobody's name is one that is not ours.
@@ -121,6 +125,7 @@ fn act() -> impl Strategy<Value = Act> {
         9 => trouble().prop_map(Act::Step),
         1 => Just(Act::Poll),
         1 => Just(Act::Compare),
+        1 => (name(), prop::sample::select(vec![Side::Git, Side::NetBox])).prop_map(|(name, side)| Act::Resolve(name, side)),
     ]
 }
 
@@ -130,7 +135,7 @@ pub fn storms_over_redis(most: usize) -> impl Strategy<Value = Vec<Act>> {
 }
 
 fn name() -> impl Strategy<Value = usize> {
-    0..NAMES.len()
+    prop_oneof![9 => 0..3_usize, 1 => 0..NAMES.len()]
 }
 
 fn field() -> impl Strategy<Value = usize> {
@@ -138,7 +143,9 @@ fn field() -> impl Strategy<Value = usize> {
 }
 
 fn person() -> impl Strategy<Value = Person> {
-    let documents = prop::collection::vec(prop::option::weighted(0.8, name()), 1..4);
+    let some = prop::collection::vec(prop::option::weighted(0.8, name()), 1..4);
+    let all = Just((0..NAMES.len()).map(Some).collect());
+    let documents = prop_oneof![4 => some, 1 => all];
     prop_oneof![
         4 => name().prop_map(Person::CreateRow),
         6 => (name(), field()).prop_map(|(name, field)| Person::SetField(name, field)),
@@ -146,6 +153,7 @@ fn person() -> impl Strategy<Value = Person> {
         2 => name().prop_map(Person::DeleteRow),
         6 => (name(), field()).prop_map(|(name, field)| Person::WriteFile(name, field)),
         1 => name().prop_map(Person::Reformat),
+        2 => field().prop_map(Person::WriteFiles),
         1 => name().prop_map(Person::DeleteFile),
         1 => name().prop_map(Person::BreakFile),
         4 => (0..2_usize, documents).prop_map(|(file, documents)| Person::Drop(file, documents)),

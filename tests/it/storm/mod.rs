@@ -13,7 +13,7 @@ mod world;
 
 use std::fmt::Debug;
 
-use fgd_sync::domain::policy::{OnConflict, OnFirstDifference, OnGitDelete, Policy};
+use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
@@ -51,8 +51,9 @@ where
 
 /// One storm and the calm after it; answers with the promises that it broke.
 async fn storm(redis: &mut RedisServer, policy: Policy, acts: &[Act]) -> Vec<String> {
-    let Policy { on_conflict, on_first_difference, .. } = policy;
-    let never_overwrites = on_conflict == OnConflict::Hold && on_first_difference == OnFirstDifference::Hold;
+    let Policy { on_conflict, on_first_difference, on_drift, .. } = policy;
+    let never_overwrites =
+        (on_conflict, on_first_difference, on_drift) == (OnConflict::Hold, OnFirstDifference::Hold, OnDrift::Report);
     let mut world = World::new(redis, policy).await;
     for act in acts {
         world.act(act).await;
@@ -65,10 +66,16 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     let deletes = prop::sample::select(vec![OnGitDelete::Hold, OnGitDelete::Delete]);
     let firsts = prop::sample::select(vec![OnFirstDifference::Hold, OnFirstDifference::Netbox, OnFirstDifference::Git]);
     let conflicts = prop::sample::select(vec![OnConflict::Hold, OnConflict::Netbox, OnConflict::Git]);
-    (deletes, firsts, conflicts).prop_map(|(on_git_delete, on_first_difference, on_conflict)| Policy {
+    let directions =
+        prop_oneof![3 => Just(Direction::Both), 1 => Just(Direction::NetboxToGit), 1 => Just(Direction::GitToNetbox)];
+    let drifts = prop::sample::select(vec![OnDrift::Report, OnDrift::Heal]);
+    let all = (deletes, firsts, conflicts, directions, drifts);
+    all.prop_map(|(on_git_delete, on_first_difference, on_conflict, direction, on_drift)| Policy {
         on_git_delete,
         on_first_difference,
         on_conflict,
+        direction,
+        on_drift,
         ..Policy::default()
     })
 }

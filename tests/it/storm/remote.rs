@@ -12,7 +12,7 @@ use fgd_sync::domain::edit::{CommitMessage, Edit, Edits, Mode, RUN_TRAILER, Tree
 use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, Oid, RunId};
 use fgd_sync::domain::path::RepoPath;
-use fgd_sync::repo::{Error, Repository};
+use fgd_sync::repo::{Error, History, Repository};
 
 use crate::support::hold::Hold;
 
@@ -169,6 +169,10 @@ impl Repository for Remote {
         self.call(tree, unavailable).await
     }
 
+    async fn author(&self, _commit: &Oid) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
     async fn read(&self, blobs: &[Oid]) -> Result<BTreeMap<Oid, Bytes>, Error> {
         if blobs.is_empty() {
             return Ok(BTreeMap::new());
@@ -208,6 +212,21 @@ impl Repository for Remote {
         };
         let lost = || Error::Uncertain { branch: branch.clone(), detail: "the answer was lost".to_owned() };
         self.call(swap, lost).await
+    }
+
+    async fn history(&self, known: &Oid, head: &Oid) -> Result<History, Error> {
+        let look = |store: &mut Store| {
+            let mut next = Some(head.clone());
+            while let Some(oid) = next {
+                if oid == *known {
+                    return Ok(History::Contains);
+                }
+                next = store.commit(&oid)?.parent.clone();
+            }
+            // All begin with the same commit.
+            Ok(History::Rewritten)
+        };
+        self.call(look, unavailable).await
     }
 
     async fn find_run(&self, _branch: &BranchName, since: Option<&Oid>, run: &RunId) -> Result<Option<Oid>, Error> {

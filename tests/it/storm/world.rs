@@ -144,6 +144,7 @@ impl<'r> World<'r> {
             // Whoever polls tries again at the next turn.
             Act::Poll => drop(self.runner.poll_head(&target()).await),
             Act::Compare => self.compare().await,
+            Act::Resolve(name, side) => self.resolve(NAMES[*name], *side).await,
             Act::CrashRedis => self.redis.crash(),
         }
     }
@@ -155,6 +156,28 @@ impl<'r> World<'r> {
         let (status, answer) =
             (self.receive)(request.insert_header(("Authorization", format!("Bearer {API_TOKEN}")))).await;
         self.note(status, &answer);
+    }
+
+    async fn resolve(&mut self, name: &str, side: Side) {
+        let path = format!("/api/v1/conflicts/{FABRIC}/{KIND}/default/{name}");
+        let authorized = |request: TestRequest| request.insert_header(("Authorization", format!("Bearer {API_TOKEN}")));
+        let (status, conflict) = (self.receive)(authorized(TestRequest::get().uri(&path))).await;
+        if status != 200 {
+            return;
+        }
+        let side = match side {
+            Side::Git => "git",
+            Side::NetBox => "netbox",
+        };
+        let decision = json!({"side": side, "version": conflict["version"]});
+        let request = TestRequest::post().uri(&format!("{path}/resolve")).set_json(decision);
+        let (status, answer) = (self.receive)(authorized(request)).await;
+        // The other side's content goes, with that person's knowledge.
+        self.history.forget(&[name]);
+        // 409: the sides have moved, or that side cannot be chosen.
+        if status != 409 {
+            self.note(status, &answer);
+        }
     }
 
     fn note(&mut self, status: u16, answer: &Value) {
@@ -188,7 +211,12 @@ impl<'r> World<'r> {
                     self.history.forget(&[NAMES[*name]]);
                 }
             }
-            Person::WriteFile(name, field) => self.write_file(NAMES[*name], *field),
+            Person::WriteFile(name, field) => self.write_files(&[NAMES[*name]], *field),
+            Person::WriteFiles(field) => {
+                let readable = NAMES.into_iter().filter(|name| self.file_values(name).is_some());
+                let names: Vec<&'static str> = readable.collect();
+                self.write_files(&names, *field);
+            }
             Person::Reformat(name) => self.edit(NAMES[*name], |text| format!("# a comment\n{text}")),
             Person::BreakFile(name) => {
                 self.history.forget(&[NAMES[*name]]);
@@ -235,20 +263,24 @@ impl<'r> World<'r> {
         self.history.wrote(Side::NetBox, name, FIELDS[field], was, &value);
     }
 
-    /// Changes one field of a file, or writes a new file.
-    fn write_file(&mut self, name: &'static str, field: usize) {
-        let values = self.file_values(name);
-        let value = self.fresh();
-        let was = values.as_ref().map(|values| values[field].clone());
-        let (mut new, written) = match values {
-            Some(values) => (values, vec![field]),
-            None => ([value.clone(), value.clone()], vec![0, 1]),
-        };
-        new[field].clone_from(&value);
-        self.push(|files| drop(files.insert(file_of(name), Bytes::from(document(name, [&new[0], &new[1]])))));
-        for field in written {
-            self.history.wrote(Side::Git, name, FIELDS[field], was.clone(), &value);
+    /// Changes one field of each file, or writes a new file; all in one commit.
+    fn write_files(&mut self, names: &[&'static str], field: usize) {
+        let mut texts = Vec::new();
+        for name in names {
+            let values = self.file_values(name);
+            let value = self.fresh();
+            let was = values.as_ref().map(|values| values[field].clone());
+            let (mut new, written) = match values {
+                Some(values) => (values, vec![field]),
+                None => ([value.clone(), value.clone()], vec![0, 1]),
+            };
+            new[field].clone_from(&value);
+            texts.push((file_of(name), Bytes::from(document(name, [&new[0], &new[1]]))));
+            for field in written {
+                self.history.wrote(Side::Git, name, FIELDS[field], was.clone(), &value);
+            }
         }
+        self.push(|files| files.extend(texts));
     }
 
     /// The fields of a managed file that can be read.
@@ -493,6 +525,7 @@ impl<'r> World<'r> {
                 }
                 Err(error) => panic!("{error:?}"),
             }
+            self.accept_history().await;
             match self.ledger.next_due().await.expect("Redis answers") {
                 Some(due) if due <= LONG => self.clock.advance(due + Duration::from_millis(1)),
                 Some(_) | None => return,
@@ -508,10 +541,18 @@ impl<'r> World<'r> {
         }
         self.mail(Mail::ArriveAll).await;
         self.work_off().await;
-        for _ in 0..2 {
+        for _ in 0..3 {
             self.compare_surely().await;
             self.mail(Mail::ArriveAll).await;
             self.work_off().await;
+            self.accept_history().await;
+        }
+    }
+
+    /// A person says that a branch that was moved back is meant to be so.
+    async fn accept_history(&self) {
+        for fabric in self.runner.fabrics.values() {
+            self.ledger.accept_history(&fabric.target, None, &[&fabric.name]).await.expect("Redis answers");
         }
     }
 
@@ -544,6 +585,7 @@ fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabric: Fabric)
         ledger: ledger.clone(),
         repositories: BTreeMap::from([(RepoName::new("main"), site)]),
         netboxes: BTreeMap::from([(NetBoxName::new("main"), Arc::new(client.expect("good options")))]),
+        told: BTreeSet::new(),
         fabrics: BTreeMap::from([(fabric.name.clone(), fabric)]),
         catalogue: Catalogue::hedgehog().clone(),
         crds: BTreeMap::new(),

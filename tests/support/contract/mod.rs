@@ -14,7 +14,7 @@ use bytes::Bytes;
 use fgd_sync::domain::edit::{CommitMessage, Edit, Edits, RUN_TRAILER, Signature};
 use fgd_sync::domain::names::{BranchName, Oid, RepoName, RunId, Target};
 use fgd_sync::domain::path::RepoPath;
-use fgd_sync::repo::{Error, Repository};
+use fgd_sync::repo::{Error, History, Repository};
 
 use super::git_server::{Bare, Person};
 use super::lease::proof_for;
@@ -70,6 +70,10 @@ macro_rules! contract {
                 blobs_are_read_byte_for_byte,
                 a_blob_that_does_not_exist_is_missing,
                 an_earlier_commit_can_be_read_after_a_forced_push,
+                a_history_contains_what_came_before,
+                a_forced_push_rewrites_the_history,
+                a_history_that_begins_anew_is_unrelated,
+                a_history_without_the_commit_is_unrelated,
             );
             tests!($subject, writing:
                 the_first_commit_makes_the_branch,

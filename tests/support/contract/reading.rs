@@ -126,3 +126,42 @@ pub async fn an_earlier_commit_can_be_read_after_a_forced_push(subject: &impl Su
 
     assert_eq!(read.into_values().collect::<Vec<_>>(), [Bytes::from("c: 1\n")]);
 }
+
+pub async fn a_history_contains_what_came_before(subject: &impl Subject) {
+    let (person, first) = seed(subject);
+    person.write("c.yaml", "c: 1\n").push("main", "second");
+    let third = oid(&person.write("d.yaml", "d: 1\n").push("main", "third"));
+    let repository = subject.repository();
+
+    assert_eq!(repository.history(&first, &third).await.unwrap(), History::Contains);
+    assert_eq!(repository.history(&third, &third).await.unwrap(), History::Contains);
+}
+
+pub async fn a_forced_push_rewrites_the_history(subject: &impl Subject) {
+    let (person, first) = seed(subject);
+    let dropped = oid(&person.write("c.yaml", "c: 1\n").push("main", "dropped"));
+    person.force("main", first.as_str());
+
+    assert_eq!(subject.repository().history(&dropped, &first).await.unwrap(), History::Rewritten, "set back");
+
+    person.git(&["reset", "--quiet", "--hard", first.as_str()]);
+    let other = oid(&person.write("c.yaml", "c: 2\n").push("main", "another"));
+
+    assert_eq!(subject.repository().history(&dropped, &other).await.unwrap(), History::Rewritten, "another way");
+}
+
+pub async fn a_history_that_begins_anew_is_unrelated(subject: &impl Subject) {
+    let (person, first) = seed(subject);
+    person.git(&["checkout", "--quiet", "--orphan", "anew"]);
+    let anew = person.write("e.yaml", "e: 1\n").commit("anew");
+    person.force("main", &anew);
+
+    assert_eq!(subject.repository().history(&first, &oid(&anew)).await.unwrap(), History::Unrelated);
+}
+
+pub async fn a_history_without_the_commit_is_unrelated(subject: &impl Subject) {
+    let (_, head) = seed(subject);
+    let nothing = oid(&"1".repeat(40));
+
+    assert_eq!(subject.repository().history(&nothing, &head).await.unwrap(), History::Unrelated);
+}

@@ -10,6 +10,8 @@ use super::world::{Flavor, KINDS, Shape, Table, World};
 
 const WEBHOOKS: &str = "extras/webhooks/";
 const EVENT_RULES: &str = "extras/event-rules/";
+const CUSTOM_LINKS: &str = "extras/custom-links/";
+const JOURNAL: &str = "extras/journal-entries/";
 const TYPES: &str = "plugins/custom-objects/custom-object-types/";
 const FIELDS: &str = "plugins/custom-objects/custom-object-type-fields/";
 
@@ -21,7 +23,8 @@ pub(super) struct Rows {
 }
 
 pub(super) fn empty(flavor: Flavor) -> BTreeMap<&'static str, Rows> {
-    let mut admin = BTreeMap::from([(WEBHOOKS, Rows::default()), (EVENT_RULES, Rows::default())]);
+    let common = [WEBHOOKS, EVENT_RULES, CUSTOM_LINKS, JOURNAL];
+    let mut admin: BTreeMap<&'static str, Rows> = common.into_iter().map(|path| (path, Rows::default())).collect();
     if flavor == Flavor::CustomObjects {
         admin.extend([(TYPES, Rows::default()), (FIELDS, Rows::default())]);
     }
@@ -139,6 +142,8 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
             &["name", "object_types", "event_types", "action_type", "action_object_type", "action_object_id"]
         }
         TYPES => &["name", "slug"],
+        CUSTOM_LINKS => &["name", "object_types", "link_text", "link_url"],
+        JOURNAL => &["assigned_object_type", "assigned_object_id", "comments"],
         _ => &["name", "type", "custom_object_type"],
     };
     for field in required {
@@ -149,7 +154,9 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
     let same = |field: &str, other: &Map<String, Value>| other.get(field) == row.get(field);
     let others = world.admin[endpoint].rows.iter().filter(|(other, _)| Some(**other) != id).map(|(_, other)| other);
     for other in others {
-        let taken = if endpoint == FIELDS {
+        let taken = if endpoint == JOURNAL {
+            false
+        } else if endpoint == FIELDS {
             same("custom_object_type", other) && same("name", other)
         } else {
             same("name", other)
@@ -163,12 +170,27 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
     if matches!(endpoint, TYPES | FIELDS) && !name.chars().all(plain) {
         return Err(json!({"name": ["Only lowercase alphanumeric characters and underscores are allowed."]}));
     }
-    if endpoint == EVENT_RULES {
+    if matches!(endpoint, EVENT_RULES | CUSTOM_LINKS) {
         let known = |object_type: &Value| world.tables.values().any(|table| *object_type == table.object_type);
         let types = row.get("object_types").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(unknown) = types.iter().find(|object_type| !known(object_type)) {
             return Err(json!({"object_types": [format!("Invalid content type: {unknown}")]}));
         }
+    }
+    if endpoint == JOURNAL {
+        let table =
+            world.tables.values().find(|table| row.get("assigned_object_type") == Some(&json!(table.object_type)));
+        let table = table.ok_or_else(|| json!({"assigned_object_type": ["Invalid content type"]}))?;
+        let id = row.get("assigned_object_id").and_then(Value::as_u64).unwrap_or_default();
+        if !table.rows.contains_key(&id) {
+            return Err(json!({"non_field_errors": ["Invalid assigned_object"]}));
+        }
+        let kinds = ["info", "success", "warning", "danger"];
+        if !row.get("kind").and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind)) {
+            return Err(json!({"kind": ["This is not a valid choice."]}));
+        }
+    }
+    if endpoint == EVENT_RULES {
         let webhook = row.get("action_object_id").and_then(Value::as_u64);
         if !webhook.is_some_and(|id| world.admin[WEBHOOKS].rows.contains_key(&id)) {
             return Err(json!({"action_object_id": ["Object not found"]}));
@@ -213,6 +235,21 @@ pub(super) fn create_more_types(world: &mut World, kinds: &[(&str, &str)]) {
     for (kind, slug) in kinds {
         create_type(world, &slug.replace('-', "_"), slug);
         world.more_kinds.insert((*kind).to_owned(), format!("plugins/custom-objects/{slug}/"));
+    }
+}
+
+/// The fabrics themselves as a custom object type, with what tells how they stand.
+pub(super) fn create_fabrics_type(world: &mut World) {
+    let body = json!({"name": "hedgehog_fabric", "slug": "hedgehog-fabrics"});
+    let id = made(create(world, TYPES, &map(body)))["id"].clone();
+    let status =
+        [("sync_status", "text"), ("last_sync", "datetime"), ("sync_error", "longtext"), ("drift_count", "integer")];
+    for (field, kind) in [("name", "text")].into_iter().chain(status) {
+        let own = field == "name";
+        let body = json!({
+            "custom_object_type": id, "name": field, "type": kind, "required": own, "primary": own,
+        });
+        made(create(world, FIELDS, &map(body)));
     }
 }
 
@@ -264,5 +301,13 @@ pub(super) fn retype_field(world: &mut World, kind: &str, field: &str, kind_of_f
     let rows = world.admin.get_mut(FIELDS).into_iter().flat_map(|fields| fields.rows.values_mut());
     for row in rows.filter(|row| row["custom_object_type"].as_u64() == id && row["name"] == field) {
         row.insert("type".to_owned(), json!(kind_of_field));
+    }
+}
+
+pub(super) fn forget_in_event_rules(world: &mut World, object_type: &str) {
+    for row in world.admin.get_mut(EVENT_RULES).into_iter().flat_map(|rules| rules.rows.values_mut()) {
+        if let Some(types) = row.get_mut("object_types").and_then(Value::as_array_mut) {
+            types.retain(|known| known != object_type);
+        }
     }
 }

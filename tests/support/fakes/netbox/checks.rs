@@ -68,6 +68,9 @@ pub(super) fn creation(world: &World, path: &str, input: &Map<String, Value>) ->
         }
     }
     check(world, path, None, &fields)?;
+    if let Shape::Custom(types) = &world.tables[path].shape {
+        with_times(types, &mut fields);
+    }
     Ok(fields)
 }
 
@@ -88,6 +91,9 @@ pub(super) fn update(
         }
     }
     check(world, path, Some(id), &fields)?;
+    if let Shape::Custom(types) = &world.tables[path].shape {
+        with_times(types, &mut fields);
+    }
     Ok(fields)
 }
 
@@ -98,7 +104,12 @@ fn check(world: &World, path: &str, id: Option<u64>, fields: &Map<String, Value>
     match &table.shape {
         Shape::Plugin { .. } => plugin_errors(world, fields, &mut errors),
         Shape::Fabric if name.is_empty() => drop(errors.insert("name", "This field may not be blank.")),
-        Shape::Fabric => {}
+        Shape::Fabric => {
+            let known = ["never_synced", "in_sync", "out_of_sync", "syncing", "error"];
+            if !fields.get("sync_status").and_then(Value::as_str).is_some_and(|word| known.contains(&word)) {
+                errors.insert("sync_status", "This is not a valid choice.");
+            }
+        }
         Shape::Custom(types) => custom_errors(types, fields, &mut errors),
         Shape::Vlan => core::check(fields)?,
     }
@@ -163,6 +174,19 @@ fn is_plugin_name(name: &str) -> bool {
     name.starts_with(plain) && name.ends_with(plain) && name.chars().all(|c| plain(c) || c == '-')
 }
 
+fn time(value: &Value) -> Option<std::time::SystemTime> {
+    humantime::parse_rfc3339(value.as_str()?).ok()
+}
+
+/// Times are shown as Python writes them: with microseconds.
+fn with_times(types: &BTreeMap<String, (String, bool)>, fields: &mut Map<String, Value>) {
+    for (field, _) in types.iter().filter(|(_, (kind, _))| kind == "datetime") {
+        if let Some(at) = fields.get(field).and_then(time) {
+            fields.insert(field.clone(), json!(humantime::format_rfc3339_micros(at).to_string()));
+        }
+    }
+}
+
 fn custom_errors<'a>(
     types: &'a BTreeMap<String, (String, bool)>,
     fields: &Map<String, Value>,
@@ -175,8 +199,12 @@ fn custom_errors<'a>(
             Value::String(text) if kind == "text" && text.is_empty() && *required => {
                 errors.insert(field, "This field may not be blank.");
             }
-            Value::String(_) if kind == "text" => {}
-            _ if kind == "text" => drop(errors.insert(field, "Not a valid string.")),
+            Value::String(_) if matches!(kind.as_str(), "text" | "longtext") => {}
+            _ if matches!(kind.as_str(), "text" | "longtext") => drop(errors.insert(field, "Not a valid string.")),
+            value if kind == "integer" && !value.is_i64() => drop(errors.insert(field, "A valid integer is required.")),
+            value if kind == "datetime" && time(value).is_none() => {
+                errors.insert(field, "Datetime has wrong format.");
+            }
             _ => {}
         }
     }

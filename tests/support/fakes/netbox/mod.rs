@@ -55,6 +55,13 @@ impl NetBox {
         netbox
     }
 
+    /// As `custom_objects`, with a type for the fabrics themselves; their rows are of the kind `Fabric`.
+    pub fn custom_objects_and_fabrics() -> Self {
+        let netbox = Self::custom_objects();
+        admin::create_fabrics_type(&mut netbox.world());
+        netbox
+    }
+
     /// As `custom_objects`, with more kinds as custom object types: kind and slug of each.
     pub fn custom_objects_and(more: &[(&str, &str)]) -> Self {
         let netbox = Self::custom_objects();
@@ -162,6 +169,11 @@ impl NetBox {
         self.world().denied.push(path.to_owned());
     }
 
+    /// Takes a permission (`view`, `add`, `change`, `delete`) on what is below a path from the token's user.
+    pub fn take_permission(&self, action: &str, path: &str) {
+        self.world().lacking.push((action.to_owned(), path.to_owned()));
+    }
+
     /// From now on the token may only view rows whose path contains `path`.
     pub fn allow_only_viewing(&self, path: &str) {
         self.world().read_only.push(path.to_owned());
@@ -204,6 +216,16 @@ impl NetBox {
             .get(path)
             .map(|table| table.rows.values().cloned().map(Value::Object).collect())
             .unwrap_or_default()
+    }
+
+    /// NetBox's names of the types of all rows there are.
+    pub fn object_types(&self) -> Vec<String> {
+        self.world().tables.values().map(|table| table.object_type.clone()).collect()
+    }
+
+    /// Takes a type out of every event rule, as an administrator might.
+    pub fn forget_in_event_rules(&self, object_type: &str) {
+        admin::forget_in_event_rules(&mut self.world(), object_type);
     }
 
     /// Every request so far.

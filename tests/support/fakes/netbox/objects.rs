@@ -18,7 +18,6 @@ pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
         let path = asked.path.clone();
         return Some(match (asked.method.as_str(), &asked.body) {
             ("GET", _) => list(world, asked, &path),
-            ("OPTIONS", _) => options(world, &path),
             ("POST", Some(Value::Array(items))) => bulk_create(world, asked, &path, items),
             ("POST", Some(Value::Object(fields))) => create(world, asked, &path, fields),
             ("PATCH", Some(Value::Array(items))) => bulk(world, asked, &path, items, Change::Update),
@@ -40,16 +39,6 @@ pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
         "DELETE" => delete(world, asked, &path, id),
         _ => Reply::detail(405, "Method not allowed."),
     })
-}
-
-/// What the user may do, as `BulkOperationMetadata` of NetBox 4.7 tells it: a method that is not allowed is left out,
-/// and so is `actions` when none is.
-fn options(world: &World, path: &str) -> Reply {
-    let mut metadata = json!({"name": "Object List", "description": "", "renders": ["application/json"]});
-    if !world.read_only.iter().any(|denied| path.contains(denied.as_str())) {
-        metadata["actions"] = json!({"POST": {"name": {}}, "PUT": {"name": {}}});
-    }
-    Reply::json(200, metadata)
 }
 
 /// The six endpoints whose `display_url` cannot be built, and the fabrics.

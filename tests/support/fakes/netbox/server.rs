@@ -30,6 +30,10 @@ pub enum Fault {
     Html,
     /// A listing that ends in the middle although it says otherwise.
     HalfPage,
+    /// A listing as a user sees it who may view none of the rows.
+    EmptyPage,
+    /// A listing whose filters are overlooked, as NetBox does with those that it does not know.
+    Unfiltered,
     /// It stops, before or after it is done, until it is let go; its client may be gone by then.
     Hold { applied: bool, hold: Hold },
     /// A user does something first; the request is then answered as usual.
@@ -46,6 +50,8 @@ impl std::fmt::Debug for Fault {
             Self::ApplyThenStatus(status) => write!(f, "ApplyThenStatus({status})"),
             Self::Html => f.write_str("Html"),
             Self::HalfPage => f.write_str("HalfPage"),
+            Self::EmptyPage => f.write_str("EmptyPage"),
+            Self::Unfiltered => f.write_str("Unfiltered"),
             Self::Hold { applied, .. } => write!(f, "Hold(applied: {applied})"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
@@ -195,6 +201,15 @@ async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
         }
         Some(Fault::HalfPage) => out(half(answer(&world, asked)), &id),
+        Some(Fault::EmptyPage) => {
+            let page = serde_json::json!({"count": 0, "next": null, "previous": null, "results": []});
+            out(Reply { json: Some(page), ..answer(&world, asked) }, &id)
+        }
+        Some(Fault::Unfiltered) => {
+            let paging = |name: &str| matches!(name, "limit" | "offset" | "ordering");
+            let query = asked.query.iter().filter(|(name, _)| paging(name)).cloned().collect();
+            out(answer(&world, Asked { query, ..asked }), &id)
+        }
         Some(Fault::Hold { applied, hold }) => {
             // In a task of its own, as above.
             let held = actix_web::rt::spawn(async move {
@@ -268,7 +283,20 @@ fn next_fault(world: &Shared, asked: &Asked) -> Option<Fault> {
 }
 
 fn serve(world: &mut World, asked: &Asked) -> Reply {
-    if world.denied.iter().any(|path| asked.path.contains(path.as_str())) {
+    let denied = world.denied.iter().any(|path| asked.path.contains(path.as_str()));
+    if denied && asked.method != "OPTIONS" {
+        return Reply::detail(403, "You do not have permission to perform this action.");
+    }
+    if asked.method == "OPTIONS" {
+        return options(world, asked);
+    }
+    let action = match asked.method.as_str() {
+        "GET" => "view",
+        "POST" => "add",
+        "PATCH" | "PUT" => "change",
+        _ => "delete",
+    };
+    if is_lacking(world, action, &asked.path) {
         return Reply::detail(403, "You do not have permission to perform this action.");
     }
     if asked.method == "GET" && asked.path == "status/" {
@@ -288,6 +316,30 @@ fn serve(world: &mut World, asked: &Asked) -> Reply {
         json: Some(Value::String("<!DOCTYPE html><title>Page Not Found</title>".to_owned())),
         etag: None,
     }
+}
+
+fn is_lacking(world: &World, action: &str, path: &str) -> bool {
+    world.lacking.iter().any(|(lacking, of)| lacking == action && path.starts_with(of.as_str()))
+}
+
+/// Everybody may ask; what the token's user may do is among the actions.
+fn options(world: &World, asked: &Asked) -> Reply {
+    let path = asked.path.as_str();
+    if !world.admin.contains_key(path) && !world.tables.contains_key(path) && path != "core/object-changes/" {
+        return Reply::detail(404, "Not found.");
+    }
+    let denied = world.denied.iter().chain(&world.read_only).any(|denied| path.contains(denied.as_str()));
+    let mut actions = serde_json::Map::new();
+    for (method, action) in [("PUT", "change"), ("POST", "add")] {
+        if !denied && path != "core/object-changes/" && !is_lacking(world, action, path) {
+            actions.insert(method.to_owned(), json!({"id": {"type": "integer", "read_only": true}}));
+        }
+    }
+    let mut answer = json!({"name": "List", "description": "", "renders": ["application/json"]});
+    if !actions.is_empty() {
+        answer["actions"] = Value::Object(actions);
+    }
+    Reply::json(200, answer)
 }
 
 fn half(mut reply: Reply) -> Reply {

@@ -129,6 +129,8 @@ pub(super) struct World {
     pub refused_names: BTreeMap<String, String>,
     pub protected_names: BTreeSet<String>,
     pub denied: Vec<String>,
+    /// Permissions that the token's user does not have: action and the path that it is about.
+    pub lacking: Vec<(String, String)>,
     /// Parts of paths whose rows the token may only view.
     pub read_only: Vec<String>,
     pub max_page: usize,
@@ -167,6 +169,7 @@ impl World {
             refused_names: BTreeMap::new(),
             protected_names: BTreeSet::new(),
             denied: Vec::new(),
+            lacking: Vec::new(),
             read_only: Vec::new(),
             max_page: 1_000,
             served: Vec::new(),
@@ -180,6 +183,12 @@ impl World {
     pub fn path_of_kind(&self, kind: &str) -> String {
         if let Some(path) = self.more_kinds.get(kind) {
             return path.clone();
+        }
+        if kind == "Fabric" {
+            return match self.flavor {
+                Flavor::CustomObjects => "plugins/custom-objects/hedgehog-fabrics/".to_owned(),
+                Flavor::Hedgehog => FABRICS.to_owned(),
+            };
         }
         let known = KINDS.iter().find(|known| known.0 == kind);
         let (_, segment, ..) = known.unwrap_or_else(|| panic!("the stand-in knows no kind {kind}"));
