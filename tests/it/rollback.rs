@@ -48,7 +48,7 @@ fn equal(text: &str) -> (Option<String>, Option<String>) {
 
 fn outcome(items: &[Item], wanted: &str) -> Outcome {
     let of = |item: &Item| match item {
-        Item::Object { key, outcome } if key.name == wanted => Some(outcome.clone()),
+        Item::Object { key, outcome, .. } if key.name == wanted => Some(outcome.clone()),
         _ => None,
     };
     items.iter().find_map(of).unwrap()
