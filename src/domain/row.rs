@@ -68,6 +68,9 @@ pub struct Intent {
     /// Set when `to` is not Git's content but what Git and NetBox were merged into: the file is to follow the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<MergedFrom>,
+    /// Base had `to` before the write already, so that base does not tell whether the write was acknowledged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restores_base: bool,
 }
 
 /// What Git had when a row was written that holds all of it and more.

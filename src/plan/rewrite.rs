@@ -118,7 +118,8 @@ impl Editor<'_> {
                 }
                 (Some(place), None) => self.remove_item(&items[place], place == 0)?,
                 (None, Some(value)) => {
-                    let after = items.get(was.len() - back - 1)?;
+                    // Before the first item there is nothing to write behind.
+                    let after = items.get((was.len() - back).checked_sub(1)?)?;
                     let dash = self.dash(after)?;
                     let added = std::iter::once(value).chain(new.by_ref()).map(|value| item_block(value, dash));
                     self.insert_lines(content_end(after), dash, added.collect())?;
@@ -377,6 +378,13 @@ spec:
 
         let text = changed(TEXT, "/spec/ports", json!(["leaf-1/E1", {"a": 1, "b": 2}, "leaf-3/E1"]));
         assert_eq!(text, TEXT.replace("- leaf-2/E1 # spare\n", "- a: 1\n    b: 2\n"));
+    }
+
+    #[test]
+    fn an_item_before_all_others_is_no_edit_of_lines() {
+        let text = "spec:\n  - null\n";
+        let value = json!({"spec": [false, null]});
+        assert_eq!(rewrite(text.as_bytes(), value.as_object().unwrap()), None);
     }
 
     #[test]

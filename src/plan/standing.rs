@@ -194,7 +194,7 @@ fn is_what_we_wrote(sides: &KeySides, git: Option<&GitFile>) -> bool {
     let (Some(intent), Some(base), Some(git)) = (&sides.intent, &sides.base, git) else { return false };
     let acknowledged = match &intent.merged {
         Some(merged) => merged.git.is_some() && merged.git == base.git,
-        None => base.netbox.as_ref().map(|netbox| &netbox.digest) == intent.to.as_ref(),
+        None => !intent.restores_base && base.netbox.as_ref().map(|netbox| &netbox.digest) == intent.to.as_ref(),
     };
     acknowledged && intent.to.as_ref() == Some(&git.shared)
 }

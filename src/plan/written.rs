@@ -15,14 +15,16 @@ impl NetBoxWrite {
     }
 }
 
-/// To be recorded before the write is sent; `source` is the head that was planned on.
-pub fn intent(plan: &FabricPlan, write: &NetBoxWrite, source: Option<&Oid>) -> Intent {
+/// To be recorded before the write is sent; `base` is what is remembered of its key, `source` the head that was planned on.
+pub fn intent(plan: &FabricPlan, write: &NetBoxWrite, base: Option<&Base>, source: Option<&Oid>) -> Intent {
     let (against, to) = match write {
         NetBoxWrite::Create { want } => (None, Some(want.digest())),
         NetBoxWrite::Update { against, want } => (Some(against), Some(want.digest())),
         NetBoxWrite::Delete { against } => (Some(against), None),
     };
+    let remembered = base.and_then(|base| base.netbox.as_ref()).map(|netbox| &netbox.digest);
     Intent {
+        restores_base: remembered == to.as_ref(),
         key: write.key().clone(),
         id: against.map(|row| row.id),
         from: against.map(|row| row.shared.digest()),

@@ -122,7 +122,9 @@ impl Writing<'_> {
     async fn write_lot(&self, applied: &mut Applied, lot: &[NetBoxWrite]) -> Result<(), Failure> {
         let Self { runner, fabric, asking: Asking { proof, run }, source } = self;
         let head = applied.gathered.sides.head.clone();
-        let intents: Vec<Intent> = lot.iter().map(|write| intent(&applied.plan, write, head.as_ref())).collect();
+        let base = |write: &NetBoxWrite| applied.gathered.sides.keys.get(write.key())?.base.as_ref();
+        let intents: Vec<Intent> =
+            lot.iter().map(|write| intent(&applied.plan, write, base(write), head.as_ref())).collect();
         let before = Advance { intents: intents.clone(), ..Advance::default() };
         runner.ledger.advance(proof, &fabric.name, &before).await?;
 

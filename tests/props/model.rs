@@ -291,7 +291,7 @@ impl Model {
         if !alive() {
             return false;
         }
-        let intent = intent(plan, write, None);
+        let intent = intent(plan, write, self.base.get(&key), None);
         self.intents.insert(key.clone(), intent.clone());
         if !alive() {
             return false;

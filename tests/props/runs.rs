@@ -485,3 +485,24 @@ fn touches_several(action: &Action) -> bool {
         }
     }
 }
+
+/// What is sent is what both sides agreed on before: nothing but the intent tells that it was not written yet.
+#[test]
+fn a_decision_for_content_as_it_was_agreed_survives_a_kill_before_the_write() {
+    let mut model = model_with(Policy::default());
+    apply(&mut model, &Action::Drop("raw/x.yaml", vec![(Some(key("a")), 1)]));
+    assert!(model.run(None));
+    apply(&mut model, &Action::DeleteRow(key("a")));
+    apply(&mut model, &Action::WriteFile(key("a"), 1));
+    assert!(model.run(None));
+    let (conflict, _) = model.plan().conflicts.remove(&key("a")).expect("changed against deleted");
+    let git = conflict.git.map(|git| git.digest);
+    let resolution = Resolution { choice: Choice::Git, git, netbox: None, by: "kim".to_owned() };
+    model.resolutions.insert(key("a"), resolution);
+
+    assert!(!model.run(Some(2)));
+    assert!(model.run(None));
+
+    let spec = Some(shared(&key("a"), 1).spec);
+    assert_eq!(model.contents()[&key("a")], (spec.clone(), spec));
+}

@@ -33,7 +33,7 @@ fn choose(world: &mut World, choice: Choice, git: Option<Value>, netbox: Option<
 /// NetBox takes the plan's only write.
 fn netbox_takes_it(world: &mut World, plan: &FabricPlan) {
     let [write] = plan.netbox.as_slice() else { panic!("{:?}", plan.netbox) };
-    let intent = intent(plan, write, None);
+    let intent = intent(plan, write, world.at(write.key()).base.as_ref(), None);
     let row = match write {
         NetBoxWrite::Create { want } => Some(Row { id: 9, shared: want.clone(), last_updated: "now".to_owned() }),
         NetBoxWrite::Update { against, want } => Some(Row { shared: want.clone(), ..(**against).clone() }),
@@ -84,7 +84,8 @@ fn changes_of_different_fields_go_to_netbox_and_then_to_the_file() {
 fn a_merge_whose_answer_was_never_recorded_is_followed_by_its_commit() {
     let mut world = changed(of(2, 1), of(1, 3));
     let plan = world.plan();
-    world.at(&key("web")).intent = Some(intent(&plan, &plan.netbox[0], None));
+    let side = world.at(&key("web"));
+    side.intent = Some(intent(&plan, &plan.netbox[0], side.base.as_ref(), None));
     world.row("web", 7, of(2, 3));
 
     let plan = world.plan();

@@ -166,7 +166,8 @@ impl World {
         let key = key(name);
         let digest = |spec: Option<Value>| spec.map(|spec| shared(&key, spec).digest());
         let (from, to) = (digest(from), digest(to));
-        self.at(&key).intent = Some(Intent { key: key.clone(), id: None, from, to, source: None, merged: None });
+        let intent = Intent { key: key.clone(), id: None, from, to, source: None, merged: None, restores_base: false };
+        self.at(&key).intent = Some(intent);
         self
     }
 

@@ -88,7 +88,15 @@ async fn what_a_later_version_of_the_same_layout_adds_to_a_record_is_passed_over
         }),
         netbox: Some(NetBoxBase { id: 1, digest: digest.clone(), last_updated: "2026-11-21T08:00:00Z".to_owned() }),
     };
-    let intent = Intent { key: key("db"), id: None, from: None, to: Some(digest), source: None, merged: None };
+    let intent = Intent {
+        key: key("db"),
+        id: None,
+        from: None,
+        to: Some(digest),
+        source: None,
+        merged: None,
+        restores_base: false,
+    };
     let told = Advance {
         base: vec![BaseUpdate { key: key("web"), base: Some(base), clears_intent: true }],
         intents: vec![intent],

@@ -42,6 +42,7 @@ fn intent(name: &str) -> Intent {
         to: Some(Digest::of(&serde_json::json!(1))),
         source: None,
         merged: None,
+        restores_base: false,
     }
 }
 
