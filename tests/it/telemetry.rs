@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Ends the service as systemd does; returns its log, a JSON object a line.
-    fn stop(mut self) -> Vec<Value> {
+    fn stop(&mut self) -> Vec<Value> {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(stopped.success() && self.child.wait().unwrap().success());
         let log = std::fs::read_to_string(&self.log).unwrap();
@@ -108,7 +108,7 @@ fn named<'s>(spans: &'s [Span], name: &str) -> Vec<&'s Span> {
 #[tokio::test]
 async fn one_trace_leads_from_the_delivery_to_the_commit() {
     let collector = Collector::start();
-    let world = World::start(&format!("{{otlp_endpoint: '{}'}}", collector.url()), &[]).await;
+    let mut world = World::start(&format!("{{otlp_endpoint: '{}'}}", collector.url()), &[]).await;
 
     world.change(&["one"]).await;
 
@@ -151,12 +151,12 @@ async fn a_run_is_linked_to_every_delivery_of_its_batch() {
         ("OTEL_SERVICE_NAME", "sync-of-the-lab"),
         ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test"),
     ];
-    let world = World::start("{propagate: true}", &variables).await;
+    let mut world = World::start("{propagate: true}", &variables).await;
 
     world.change(&["one", "two", "three"]).await;
 
-    let asked: Vec<_> = world.netbox.served().into_iter().filter_map(|served| served.traceparent).collect();
     world.stop();
+    let asked: Vec<_> = world.netbox.served().into_iter().filter_map(|served| served.traceparent).collect();
     let spans = collector.spans();
     let deliveries = named(&spans, "POST /webhooks/netbox");
     let runs: Vec<_> = named(&spans, "run")
@@ -182,7 +182,7 @@ async fn a_run_is_linked_to_every_delivery_of_its_batch() {
 #[tokio::test]
 async fn without_a_collector_the_work_goes_on_and_the_loss_is_counted() {
     let port = free_port().unwrap_or_else(|failure| panic!("{failure}"));
-    let world = World::start(&format!("{{otlp_endpoint: 'http://127.0.0.1:{port}'}}"), &[]).await;
+    let mut world = World::start(&format!("{{otlp_endpoint: 'http://127.0.0.1:{port}'}}"), &[]).await;
 
     world.change(&["one"]).await;
 
