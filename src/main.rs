@@ -60,6 +60,8 @@ enum Command {
         #[command(subcommand)]
         command: cli::conflicts::Conflicts,
     },
+    /// Tell what differs between Git and NetBox.
+    Drift(cli::drift::DriftArgs),
     /// Make the fabrics' directories in their repositories; what is right already is left alone.
     Init(cli::init::InitArgs),
     /// Check Kubernetes documents as the service and a cluster would; needs no server and no settings.
@@ -90,6 +92,7 @@ async fn run(command: Command) -> Exit {
         Command::Sync(args) => cli::sync::run(&args).await,
         Command::Jobs { command } => cli::jobs::run(command).await,
         Command::Conflicts { command } => cli::conflicts::run(command).await,
+        Command::Drift(args) => cli::drift::run(&args).await,
         Command::Init(args) => cli::init::run(&args).await,
         Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => cli::openapi::run(),

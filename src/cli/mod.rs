@@ -1,13 +1,14 @@
 //! The commands, one file each, and what they share.
 //!
 //! Some work on the settings (`serve`, `check`, `doctor`, `setup`), some on a running service over its API (`sync`,
-//! `jobs`, `conflicts`), `init` on either, some on nothing but files (`lint`, `openapi`, `completions`).
+//! `jobs`, `conflicts`, `drift`), `init` on either, some on nothing but files (`lint`, `openapi`, `completions`).
 
 pub mod check;
 mod client;
 pub mod completions;
 pub mod conflicts;
 pub mod doctor;
+pub mod drift;
 pub mod exit;
 pub mod init;
 pub mod jobs;

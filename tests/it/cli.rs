@@ -210,6 +210,25 @@ async fn a_conflict_is_listed_shown_and_decided() {
 }
 
 #[tokio::test]
+async fn what_differs_is_listed_as_compared_last_or_now() {
+    let app = TestApp::ready().await;
+    let same = ask_at_work(&app, &["drift", "lab", "--compare"]).await;
+    assert!(same.code(0).out().starts_with("Nothing differs, as of "), "{}", same.out());
+    in_conflict(&app).await;
+
+    let listed = ask(&app, &["drift", "lab"]).await;
+    let elsewhere = ask(&app, &["drift", "lab", "--difference", "only_in_git"]).await;
+    let told = ask(&app, &["drift", "lab", "--output", "json"]).await.code(1).json();
+
+    let line = listed.code(1).out().lines().find(|line| line.starts_with("conflict")).unwrap_or_default().to_owned();
+    assert!(line.contains("Server default/one") && line.contains("/spec/description"), "{}", listed.out());
+    assert!(elsewhere.code(0).out().starts_with("Nothing differs"), "{}", elsewhere.out());
+    assert_eq!((&told["counts"]["conflict"], &told["items"][0]["key"]["name"]), (&json!(1), &json!("one")));
+    ask(&app, &["drift", "lab", "--difference", "odd"]).await.code(1);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_conflict_is_decided_with_a_merged_document() {
     let app = TestApp::ready().await;
     in_conflict(&app).await;
@@ -336,6 +355,7 @@ async fn every_command_teaches_by_examples() {
         &["conflicts", "list"],
         &["conflicts", "show"],
         &["conflicts", "resolve"],
+        &["drift"],
     ];
     for command in commands {
         let help = run(&[command, &["--help"]].concat()).await.code(0).out();
