@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::key::Key;
 use crate::domain::kind::Kind;
-use crate::domain::names::RunId;
+use crate::domain::names::{JobId, RunId};
 use crate::domain::policy::Fabric;
 use crate::ledger::objects::ObjectKnown;
 use crate::ledger::touches::Touch;
@@ -72,7 +72,7 @@ pub(super) struct ObjectView {
 /// How an object stands; the first of these that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ObjectState {
+pub(super) enum ObjectState {
     /// Both sides contradict each other; `GET /api/v1/conflicts/...` shows how.
     Conflict,
     /// Its change is in a pull request.
@@ -213,8 +213,26 @@ pub(super) async fn show_object(
     path: web::Path<(String, String, String, String)>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let (fabric, kind, namespace, name) = path.into_inner();
-    let fabric = find(&state, &fabric)?;
+    let Found { fabric, known, history, jobs } = look_up(&state, path.into_inner()).await?;
+    let history = history.into_iter().map(|(at, touch)| TouchView::of(at, touch, &jobs)).collect();
+    Ok(HttpResponse::Ok().json(ObjectDetailView { object: ObjectView::of(&state, fabric, known), history }))
+}
+
+/// One object, and what happened to it, newest first.
+pub(super) struct Found<'s> {
+    pub fabric: &'s Fabric,
+    pub known: ObjectKnown,
+    pub history: Vec<(Millis, Touch)>,
+    /// The jobs that asked for each run, as far as the runs are kept.
+    pub jobs: BTreeMap<RunId, Vec<JobId>>,
+}
+
+/// Looks up what is known of an object: fabric, kind, namespace and name.
+pub(super) async fn look_up(
+    state: &HttpState,
+    (fabric, kind, namespace, name): (String, String, String, String),
+) -> Result<Found<'_>, Problem> {
+    let fabric = find(state, &fabric)?;
     let key = Key { kind: Kind::new(&kind), namespace, name };
     let history = state.ledger.history(&fabric.name, &key).await?;
     let known = state.ledger.objects(&fabric.name, &fabric.netbox, std::slice::from_ref(&key)).await?;
@@ -223,25 +241,23 @@ pub(super) async fn show_object(
         let detail = format!("nothing is known of {key} in {}", fabric.name);
         Problem::not_found("unknown_object", detail, "List the objects with GET /api/v1/fabrics/{name}/objects.")
     })?;
-    let jobs = jobs_of(&state, fabric, &history).await?;
-    let history = history.into_iter().map(|(at, touch)| TouchView::of(at, touch, &jobs)).collect();
-    Ok(HttpResponse::Ok().json(ObjectDetailView { object: ObjectView::of(&state, fabric, known), history }))
+    let jobs = jobs_of(state, fabric, &history).await?;
+    Ok(Found { fabric, known, history, jobs })
 }
 
-/// The jobs that asked for each run of a history, as far as the runs are kept.
 async fn jobs_of(
     state: &HttpState,
     fabric: &Fabric,
     history: &[(Millis, Touch)],
-) -> Result<BTreeMap<RunId, Vec<String>>, Problem> {
-    let mut jobs: BTreeMap<RunId, Vec<String>> = BTreeMap::new();
+) -> Result<BTreeMap<RunId, Vec<JobId>>, Problem> {
+    let mut jobs: BTreeMap<RunId, Vec<JobId>> = BTreeMap::new();
     for (_, touch) in history {
         if jobs.contains_key(&touch.run) {
             continue;
         }
         let run = state.ledger.run(&touch.run).await?;
         let parts = run.into_iter().flat_map(|run| run.parts).filter(|part| part.fabric == fabric.name);
-        jobs.insert(touch.run.clone(), parts.flat_map(|part| part.jobs).map(|job| job.to_string()).collect());
+        jobs.insert(touch.run.clone(), parts.flat_map(|part| part.jobs).collect());
     }
     Ok(jobs)
 }
@@ -259,16 +275,8 @@ fn read_cursor(text: &str) -> Result<Key, Problem> {
 
 impl ObjectView {
     fn of(state: &HttpState, fabric: &Fabric, known: ObjectKnown) -> Self {
-        let ObjectKnown { key, base, held, in_conflict, pending } = known;
-        let is_proposed = held.as_ref().is_some_and(|reason| reason.code == "proposed");
-        let stands = match (in_conflict, is_proposed, held.is_some(), pending, base.is_some()) {
-            (true, ..) => ObjectState::Conflict,
-            (_, true, ..) => ObjectState::Proposed,
-            (_, _, true, ..) => ObjectState::Held,
-            (_, _, _, true, _) => ObjectState::Pending,
-            (_, _, _, _, true) => ObjectState::Agreed,
-            (_, _, _, _, false) => ObjectState::Gone,
-        };
+        let stands = state_of(&known);
+        let ObjectKnown { key, base, held, .. } = known;
         let (file, row) = base.map(|base| (base.git, base.netbox)).unwrap_or_default();
         Self {
             fabric: fabric.name.to_string(),
@@ -283,7 +291,7 @@ impl ObjectView {
             netbox: row.map(|row| ObjectRowView {
                 netbox: fabric.netbox.to_string(),
                 id: row.id,
-                url: page_of(state, fabric, &key.kind, row.id),
+                url: page_in_netbox(state, fabric, &key.kind, row.id),
                 last_updated: row.last_updated,
             }),
             kind: key.kind.to_string(),
@@ -293,8 +301,21 @@ impl ObjectView {
     }
 }
 
+/// How an object stands.
+pub(super) fn state_of(known: &ObjectKnown) -> ObjectState {
+    let is_proposed = known.held.as_ref().is_some_and(|reason| reason.code == "proposed");
+    match (known.in_conflict, is_proposed, known.held.is_some(), known.pending, known.base.is_some()) {
+        (true, ..) => ObjectState::Conflict,
+        (_, true, ..) => ObjectState::Proposed,
+        (_, _, true, ..) => ObjectState::Held,
+        (_, _, _, true, _) => ObjectState::Pending,
+        (_, _, _, _, true) => ObjectState::Agreed,
+        (_, _, _, _, false) => ObjectState::Gone,
+    }
+}
+
 /// A row's page in NetBox.
-fn page_of(state: &HttpState, fabric: &Fabric, kind: &Kind, id: u64) -> String {
+pub(super) fn page_in_netbox(state: &HttpState, fabric: &Fabric, kind: &Kind, id: u64) -> String {
     let sender = state.routing.netboxes.iter().find(|sender| sender.name == fabric.netbox);
     let spec = state.routing.catalogue.get(kind);
     let list = spec.zip(sender).map(|(spec, sender)| match (sender.model, spec.plugin_endpoint()) {
@@ -306,14 +327,14 @@ fn page_of(state: &HttpState, fabric: &Fabric, kind: &Kind, id: u64) -> String {
 }
 
 impl TouchView {
-    fn of(at: Millis, touch: Touch, jobs: &BTreeMap<RunId, Vec<String>>) -> Self {
+    fn of(at: Millis, touch: Touch, jobs: &BTreeMap<RunId, Vec<JobId>>) -> Self {
         let Touch { run, outcome, commit, by, request } = touch;
         let (outcome, reason) = outcome_of(outcome);
         Self {
             at: rfc3339(at),
             outcome,
             reason: reason.map(ReasonView::from),
-            jobs: jobs.get(&run).cloned().unwrap_or_default(),
+            jobs: jobs.get(&run).into_iter().flatten().map(ToString::to_string).collect(),
             run: run.to_string(),
             commit: commit.map(String::from),
             by,

@@ -381,10 +381,11 @@ spec:
     }
 
     #[test]
-    fn an_item_before_all_others_is_no_edit_of_lines() {
-        let text = "spec:\n  - null\n";
-        let value = json!({"spec": [false, null]});
-        assert_eq!(rewrite(text.as_bytes(), value.as_object().unwrap()), None);
+    fn an_item_before_all_others_writes_the_list_anew() {
+        let value = json!({"kind": "VPC", "spec": [false, null]});
+        let text = rewritten("# About it.\nkind: VPC\nspec:\n  - null\n", &value);
+        assert!(text.starts_with("# About it.\nkind: VPC\n"), "{text}");
+        assert_eq!(yaml::read(text.as_bytes()).unwrap(), value);
     }
 
     #[test]

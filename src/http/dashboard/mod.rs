@@ -6,7 +6,7 @@
 //! | `visit` | what every request of a browser goes through |
 //! | `shell`, `words`, `assets` | the frame of a page; times, names and states; the style sheet and the script |
 //! | `fabrics`, `fabric`, `jobs`, `runs`, `conflicts`, `conflict` | pages |
-//! | `drops`, `letters`, `deliveries`, `connections` | more of them |
+//! | `drift`, `object`, `drops`, `letters`, `deliveries`, `connections` | more of them |
 //! | `report`, `sides`, `chart` | what a run did; documents beside each other; the last hours |
 //!
 //! Pages read the ledger as the API's handlers do, and forms end in the same functions. Nothing is loaded from elsewhere,
@@ -18,11 +18,13 @@ mod conflict;
 mod conflicts;
 mod connections;
 mod deliveries;
+mod drift;
 mod drops;
 mod fabric;
 mod fabrics;
 mod jobs;
 mod letters;
+mod object;
 mod report;
 mod runs;
 mod session;
@@ -50,6 +52,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/conflicts", get().to(conflicts::list))
         .route("/conflicts/{fabric}/{kind}/{namespace}/{name}", get().to(conflict::show))
         .route("/conflicts/{fabric}/{kind}/{namespace}/{name}", post().to(conflict::decide))
+        .route("/objects/{fabric}/{kind}/{namespace}/{name}", get().to(object::show))
+        .route("/drift", get().to(drift::show))
         .route("/drops", get().to(drops::list))
         .route("/dead-letters", get().to(letters::list))
         .route("/dead-letters/{job}", post().to(letters::act))

@@ -11,7 +11,7 @@ use crate::http::HttpState;
 use crate::http::problem::Problem;
 
 use super::session::Viewer;
-use super::words::{Tone, badge, conflict_path, count, object, oid, run_link};
+use super::words::{Tone, badge, conflict_path, count, object, object_link, oid, run_link};
 
 /// What a run did for a fabric, and what it changed in its files; `None` when it did not come through.
 pub(super) async fn told(
@@ -140,7 +140,7 @@ fn listed(viewer: &Viewer, report: &FabricReport, title: &str, objects: &[(&Key,
                     thead { tr { th { "Object" } th { "What" } th { "Why" } } }
                     tbody {
                         @for (key, outcome) in objects {
-                            tr { th scope="row" { (object(key)) } td { (outcome_word(outcome)) } td.whole { (why(viewer, &report.fabric, key, outcome)) } }
+                            tr { th scope="row" { (object_link(viewer, &report.fabric, key)) } td { (outcome_word(outcome)) } td.whole { (why(viewer, &report.fabric, key, outcome)) } }
                         }
                     }
                 }
@@ -149,7 +149,7 @@ fn listed(viewer: &Viewer, report: &FabricReport, title: &str, objects: &[(&Key,
     }
 }
 
-fn outcome_word(outcome: &Outcome) -> Markup {
+pub(super) fn outcome_word(outcome: &Outcome) -> Markup {
     let (tone, word) = match outcome {
         Outcome::Unchanged => (Tone::Quiet, "unchanged"),
         Outcome::GitCreated | Outcome::NetboxCreated => (Tone::Good, "created"),

@@ -38,6 +38,7 @@ pub(super) enum Tab {
     Jobs,
     Runs,
     Conflicts,
+    Drift,
     Drops,
     DeadLetters,
     Deliveries,
@@ -46,11 +47,12 @@ pub(super) enum Tab {
 }
 
 /// The navigation, in its order.
-const TABS: [(Tab, &str, &str); 8] = [
+const TABS: [(Tab, &str, &str); 9] = [
     (Tab::Fabrics, "/", "Fabrics"),
     (Tab::Jobs, "/jobs", "Jobs"),
     (Tab::Runs, "/runs", "Runs"),
     (Tab::Conflicts, "/conflicts", "Conflicts"),
+    (Tab::Drift, "/drift", "Drift"),
     (Tab::Drops, "/drops", "Raw drops"),
     (Tab::DeadLetters, "/dead-letters", "Dead letters"),
     (Tab::Deliveries, "/deliveries", "Deliveries"),

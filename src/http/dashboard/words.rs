@@ -168,6 +168,12 @@ pub(super) fn object(key: &Key) -> Markup {
     }
 }
 
+/// An object with the way to its page.
+pub(super) fn object_link(viewer: &Viewer, fabric: &FabricName, key: &Key) -> Markup {
+    let parts = [fabric.as_str(), key.kind.as_str(), &key.namespace, &key.name].map(escaped);
+    html! { a href=(viewer.link(&format!("/objects/{}", parts.join("/")))) { (object(key)) } }
+}
+
 pub(super) fn conflict_path(fabric: &FabricName, key: &Key) -> String {
     let [fabric, kind, namespace, name] = [fabric.as_str(), key.kind.as_str(), &key.namespace, &key.name].map(escaped);
     format!("/conflicts/{fabric}/{kind}/{namespace}/{name}")

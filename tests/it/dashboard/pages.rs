@@ -57,6 +57,9 @@ async fn every_page_is_whole_and_keeps_to_itself() {
         format!("/runs/{run}"),
         "/conflicts".to_owned(),
         "/conflicts/lab/Server/default/server-01".to_owned(),
+        "/objects/lab/Server/default/server-01".to_owned(),
+        "/drift".to_owned(),
+        "/drift?fabric=lab".to_owned(),
         "/drops".to_owned(),
         "/dead-letters".to_owned(),
         "/deliveries?outcome=ignored".to_owned(),
@@ -200,6 +203,27 @@ async fn the_drops_are_listed_with_their_newest_fate() {
     app.sync().await;
 
     browser.open("/drops").await.shows(&["raw/mixed/bad.yaml", "rejected", "unmanaged", "ingested, created", "vpc-01"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_differs_leads_to_the_object_and_the_object_to_what_happened() {
+    let app = lived_in().await;
+    let browser = browser(&app).await;
+    let (object, drift) = ("/objects/lab/Server/default/server-01", "/drift?fabric=lab");
+
+    browser.open("/drift").await.shows(&[drift, "1 conflict"]);
+    browser.open(drift).await.shows(&[object, "conflict", "/spec/description", "Decide"]);
+    browser.open(object).await.shows(&[
+        "lab/managed/servers/server-01.yaml",
+        "changed_on_both_sides",
+        "History",
+        "created",
+        "in Git",
+        "A Person",
+        "bob",
+    ]);
+    assert_eq!(browser.open("/objects/lab/Server/default/nobody").await.status, 404);
     app.finish().await;
 }
 
