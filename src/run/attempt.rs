@@ -38,7 +38,7 @@ const MAX_PLANS: usize = 8;
 pub async fn until_settled(runner: &Runner, claim: &Claim) -> Settlement {
     let mut last = None;
     for _ in 0..MAX_PLANS {
-        match once(runner, claim).await {
+        match Box::pin(once(runner, claim)).await {
             Ok(settlement) => return settlement,
             Err(Failure::Conflict(moved)) => {
                 tracing::info!(target.name = %claim.proof.target(), run.id = %claim.run, reason = %moved.message, "planning again");
@@ -88,7 +88,7 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             outcomes.push((part.fabric.clone(), failure.into_outcome()));
             continue;
         }
-        match prepare(runner, claim, part, (head.as_ref(), broken.as_ref())).await {
+        match Box::pin(prepare(runner, claim, part, (head.as_ref(), broken.as_ref()))).await {
             Ok(Prepared::Ready(share)) => ready.push(*share),
             Ok(Prepared::Dry(outcome)) => outcomes.push((part.fabric.clone(), outcome)),
             Err(moved @ Failure::Conflict(_)) => return Err(moved),

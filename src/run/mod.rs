@@ -68,7 +68,8 @@ pub struct Site {
 impl Runner {
     /// Carries one batch as far as it goes; every part of it gets an outcome. Nothing is settled here.
     pub async fn carry(&self, claim: &Claim) -> Settlement {
-        attempt::until_settled(self, claim).await
+        // On the heap: whoever awaits a run would otherwise have all of it on its stack.
+        Box::pin(attempt::until_settled(self, claim)).await
     }
 
     /// Tells NetBox how the claim's fabrics stand, now that its settlement is recorded. Nothing fails by it.
