@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::repo::changes::{Change, Changes};
 
-/// How many entries one request for a tree has; GitHub times out above some two hundred with their content.
-pub(super) const MAX_ENTRIES: usize = 175;
-/// How much content one request for a tree has.
-const MAX_CONTENT: usize = 4 * 1024 * 1024;
+/// How many entries one request for a tree has; people saw GitHub time out above two hundred with their content.
+pub(super) const MAX_ENTRIES: usize = 200;
+/// How much content one request for a tree has; people saw GitHub time out at 2.5 MB.
+const MAX_CONTENT: usize = 2 * 1024 * 1024;
 /// A longer text is sent as a blob of its own.
 const LONG_TEXT: usize = 1024 * 1024;
 /// One change as a request for a tree has it.
@@ -82,7 +82,7 @@ mod tests {
             weights.iter().map(|weight| Entry { wire: Value::Null, weight: *weight }).collect()
         };
 
-        assert_eq!(fitting(&entries(&[1; 250]), MAX_ENTRIES), 175);
+        assert_eq!(fitting(&entries(&[1; 250]), MAX_ENTRIES), 200);
         assert_eq!(fitting(&entries(&[MAX_CONTENT / 2; 10]), MAX_ENTRIES), 2);
         assert_eq!(fitting(&entries(&[MAX_CONTENT + 1, 1]), MAX_ENTRIES), 1);
     }

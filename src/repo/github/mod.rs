@@ -1,7 +1,7 @@
 //! Repositories on github.com and GitHub Enterprise Server, over REST and GraphQL: no `git`, no disk.
 //!
 //! Reading: trees are listed and blobs are read by id, and nothing is asked for twice. Writing: Git objects are made
-//! that no branch shows, trees of 175 changes at a time on top of each other; then one compare-and-swap moves the
+//! that no branch shows, trees of 200 changes at a time on top of each other; then one compare-and-swap moves the
 //! branch. What cannot be settled by looking is `Error::Uncertain`, never a guess.
 //!
 //! | file | knows |

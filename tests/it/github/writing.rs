@@ -4,11 +4,11 @@ use super::*;
 use crate::support::fakes::github::Fault;
 
 #[tokio::test]
-async fn the_requests_of_a_commit_grow_by_one_for_every_175_changes() {
+async fn the_requests_of_a_commit_grow_by_one_for_every_200_changes() {
     let scene = Scene::start();
     let repository = scene.open();
     let mut costs = Vec::new();
-    for count in [1, 175, 176, 1_000] {
+    for count in [1, 200, 201, 1_000] {
         let edits: Edits = many(count).into_keys().map(|at| (at, write(format!("{count}\n")))).collect();
         scene.github.forget_served();
         let head = repository.head(&main()).await.unwrap().unwrap();
@@ -18,7 +18,7 @@ async fn the_requests_of_a_commit_grow_by_one_for_every_175_changes() {
     }
 
     // Head, trees, commit, swap, confirmation; the first time also what is then remembered.
-    assert_eq!(costs, [9, 5, 6, 10]);
+    assert_eq!(costs, [9, 5, 6, 9]);
     assert_eq!(scene.bare.git(&["rev-list", "--count", "main"]), "5");
 }
 
@@ -30,8 +30,8 @@ async fn trees_become_smaller_when_github_cannot_take_them() {
     commit(&scene.open(), Some(&scene.first), &many(200)).await.unwrap();
 
     assert_eq!(scene.bare.paths("main").len(), 202);
-    // 175, 87 and 43 were too much, 21 are not.
-    assert_eq!(scene.asked()[&Route::PostTree], 3 + 10);
+    // 200, 100 and 50 were too much, 25 are not.
+    assert_eq!(scene.asked()[&Route::PostTree], 3 + 8);
 }
 
 #[tokio::test]

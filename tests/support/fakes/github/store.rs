@@ -30,6 +30,13 @@ pub(super) struct Change {
     pub to: Option<(String, String)>,
 }
 
+impl Change {
+    /// A deletion, or a directory in the place of another.
+    fn takes_away(&self) -> bool {
+        self.to.as_ref().is_none_or(|(mode, _)| mode == "040000")
+    }
+}
+
 /// A way to the objects and refs of a bare repository.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
@@ -67,15 +74,16 @@ impl Store {
         output.status.success().then_some(output.stdout)
     }
 
+    /// Many at once come as one pack: a file for each would be most of what a large request takes.
     pub fn write_blobs(&self, contents: &[Vec<u8>]) -> Vec<String> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut paths = String::new();
+        let mut orders = Vec::new();
         for (at, content) in contents.iter().enumerate() {
-            let path = dir.path().join(at.to_string());
-            std::fs::write(&path, content).expect("a temporary file");
-            paths += &format!("{}\n", path.display());
+            let mark = at + 1;
+            orders.extend(format!("blob\nmark :{mark}\ndata {}\n", content.len()).into_bytes());
+            orders.extend(content);
+            orders.extend(format!("\nget-mark :{mark}\n").into_bytes());
         }
-        let made = self.must(&["hash-object", "-w", "--no-filters", "--stdin-paths"], paths.as_bytes());
+        let made = self.must(&["-c", "fastimport.unpackLimit=50", "fast-import", "--quiet"], &orders);
         text(&made).lines().map(str::to_owned).collect()
     }
 
@@ -90,6 +98,12 @@ impl Store {
         text(&listed).split('\0').filter(|line| !line.is_empty()).map(entry).collect()
     }
 
+    /// Every path below a tree, directories included.
+    fn paths(&self, tree: &str) -> std::collections::BTreeSet<String> {
+        let listed = self.must(&["ls-tree", "-z", "--name-only", "--full-tree", "-r", "-t", tree], b"");
+        text(&listed).split_terminator('\0').map(str::to_owned).collect()
+    }
+
     /// The tree that a change makes of another. `Err` names a deleted path that is not there.
     pub fn change_tree(&self, base: Option<&str>, changes: &[Change]) -> Result<String, String> {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -99,8 +113,8 @@ impl Store {
         }
         // One by one as far as deletions go: what is deleted must be there at that moment.
         let mut present: std::collections::BTreeSet<String> = match base {
-            Some(base) => self.entries(base, true).into_iter().map(|entry| entry.path).collect(),
-            None => std::collections::BTreeSet::new(),
+            Some(base) if changes.iter().any(Change::takes_away) => self.paths(base),
+            Some(_) | None => std::collections::BTreeSet::new(),
         };
         let mut lines = Vec::new();
         for change in changes {
