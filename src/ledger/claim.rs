@@ -98,7 +98,9 @@ impl Ledger {
     pub async fn settle(&self, proof: &LeaseProof, run: &RunId, settlement: &Settlement) -> Result<(), Error> {
         let mut call = self.call(&self.0.scripts.settle);
         call.arg(proof.target().to_string()).arg(proof.fence()).arg(run.as_str());
-        call.arg(settlement.head.as_ref().map_or("", |head| head.as_str()));
+        call.arg(settlement.head.as_ref().map_or("", |settled| settled.head.as_str()));
+        let made_on = settlement.head.as_ref().and_then(|settled| settled.made_on.as_ref());
+        call.arg(made_on.map_or("", |parent| parent.as_str()));
         for (fabric, outcome) in &settlement.parts {
             call.arg(fabric.as_str());
             write_outcome(&mut call, outcome);

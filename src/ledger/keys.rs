@@ -17,7 +17,7 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `error` (JSON), `last_sync`, `lag`, `head` (of its target, as far as it was dealt with for this fabric), `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
 //! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |

@@ -20,6 +20,7 @@ mod incomplete;
 mod ledger;
 mod lint;
 mod more_kinds;
+mod neighbours;
 mod netbox_client;
 mod objects;
 mod onboarding;
