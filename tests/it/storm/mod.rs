@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acts;
+mod people;
 mod remote;
 mod verdict;
 mod world;
@@ -26,7 +27,7 @@ use crate::support::redis::RedisServer;
 const CASES: u32 = 60;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/storm/regressions.txt");
 
-/// Puts the service through storms, each with a policy.
+/// Puts the service through storms, each with a policy, over one fabric or two on one branch.
 fn weather<S: Strategy<Value = Vec<Act>>>(policies: impl Strategy<Value = Policy>, storms: S)
 where
     S::Value: Debug,
@@ -40,8 +41,8 @@ where
     };
     let redis = std::cell::RefCell::new(RedisServer::start_durable());
     let runtime = actix_web::rt::System::new();
-    let end = TestRunner::new(config).run(&(policies, storms), |(policy, acts)| {
-        let broken = runtime.block_on(storm(&mut redis.borrow_mut(), policy, &acts));
+    let end = TestRunner::new(config).run(&(1..=2_usize, policies, storms), |(fabrics, policy, acts)| {
+        let broken = runtime.block_on(storm(&mut redis.borrow_mut(), (fabrics, policy), &acts));
         if broken.is_empty() { Ok(()) } else { Err(TestCaseError::fail(broken.join("\n"))) }
     });
     if let Err(failure) = end {
@@ -50,11 +51,11 @@ where
 }
 
 /// One storm and the calm after it; answers with the promises that it broke.
-async fn storm(redis: &mut RedisServer, policy: Policy, acts: &[Act]) -> Vec<String> {
+async fn storm(redis: &mut RedisServer, (fabrics, policy): (usize, Policy), acts: &[Act]) -> Vec<String> {
     let Policy { on_conflict, on_first_difference, on_drift, .. } = policy;
     let never_overwrites =
         (on_conflict, on_first_difference, on_drift) == (OnConflict::Hold, OnFirstDifference::Hold, OnDrift::Report);
-    let mut world = World::new(redis, policy).await;
+    let mut world = World::new(redis, fabrics, policy).await;
     for act in acts {
         world.act(act).await;
     }
