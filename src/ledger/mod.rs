@@ -129,11 +129,16 @@ impl Ledger {
         self.0.options.lease
     }
 
-    /// Whether Redis answers on the connection that deliveries are accepted on.
-    pub async fn ping(&self) -> Result<(), Error> {
+    /// Whether a delivery could be recorded now: Redis answers on the connection that they are accepted on, and takes
+    /// writes.
+    ///
+    /// Asks for a write that changes nothing. Redis refuses it for the same reasons as any (no memory or disk left, a
+    /// replica), and leaves no trace of it in its files.
+    pub async fn can_record(&self) -> Result<(), Error> {
         let mut connection = self.0.accepting.clone();
-        let ping = redis::cmd("PING");
-        connect::within_accept(ping.query_async::<()>(&mut connection), "be reached").await
+        let mut write = redis::cmd("HSETNX");
+        write.arg(self.keys().name("meta")).arg("layout").arg(keys::LAYOUT);
+        connect::within_accept(write.query_async::<()>(&mut connection), "record anything").await
     }
 
     /// Stops the private server cleanly, when there is one. Other clones are of no use afterwards.
