@@ -12,7 +12,7 @@ use super::secret::{self, TOKEN};
 use super::section::{Refusal, Section, Setting};
 use super::service::with_slash;
 use super::settings::{Access, CommitStatus, GitHub, GitHubLogin, Repository, Signing};
-use super::sides::full_name;
+use super::sides::{full_name, max_runs};
 use super::tree::Value;
 
 /// Settings that only this kind has.
@@ -42,6 +42,7 @@ pub(super) fn repository(
     let signing = if is_on("signed") { Signing::Server } else { Signing::Nobody };
     let commit_status = if is_on("commit_status") { CommitStatus::On } else { CommitStatus::Off };
     let delivery = delivery(section, signing);
+    let max_runs = max_runs(section);
     let written = section.get("url").map(|setting| setting.parse(RemoteUrl::read));
     let (full, api, login) = (full?, api?, login?);
     let url = match written {
@@ -60,7 +61,7 @@ pub(super) fn repository(
         commit_status,
         delivery,
     });
-    Some(Repository { url, access, webhook_secrets, github: Some(full), cache_directory })
+    Some(Repository { url, access, webhook_secrets, github: Some(full), cache_directory, max_runs })
 }
 
 fn delivery(section: &Section<'_>, signing: Signing) -> Delivery {

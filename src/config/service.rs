@@ -12,7 +12,7 @@ use url::Url;
 use super::remote;
 use super::secret::{self, Found, Names};
 use super::section::{Refusal, Section, Setting};
-use super::settings::{Debounce, Log, LogFormat, Redis, Retry, Schedule};
+use super::settings::{CircuitBreaker, Debounce, Log, LogFormat, Redis, Retry, Schedule};
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -183,24 +183,38 @@ pub(super) fn schedule(root: &Section<'_>) -> Schedule {
     Schedule { full_comparison: Duration::from_secs(minutes * 60), poll_head: Duration::from_secs(seconds) }
 }
 
+/// `first_wait_seconds` and `longest_wait_seconds` of a section.
+fn waits(section: &Section<'_>, (first, longest): (u64, u64)) -> (Duration, Duration) {
+    let first = section.number("first_wait_seconds", first, 1..=DAY_SECONDS);
+    let longest = section.number("longest_wait_seconds", longest, 1..=DAY_SECONDS);
+    if first > longest {
+        section.missing(
+            "first_wait_seconds",
+            format!("{first} is more than longest_wait_seconds, {longest}"),
+            "Begin with a shorter wait than the longest.",
+        );
+    }
+    (Duration::from_secs(first), Duration::from_secs(longest))
+}
+
 pub(super) fn retry(root: &Section<'_>) -> Retry {
-    let (mut first, mut longest, mut attempts) = (5, 900, 20);
+    let (mut waiting, mut attempts) = ((Duration::from_secs(5), Duration::from_secs(900)), 20);
     if let Some(section) = root.get("retry").and_then(|setting| setting.section()) {
-        first = section.number("first_wait_seconds", first, 1..=DAY_SECONDS);
-        longest = section.number("longest_wait_seconds", longest, 1..=DAY_SECONDS);
+        waiting = waits(&section, (5, 900));
         attempts = section.number("attempts", attempts, 1..=1_000);
-        if first > longest {
-            section.missing(
-                "first_wait_seconds",
-                format!("{first} is more than longest_wait_seconds, {longest}"),
-                "Begin with a shorter wait than the longest.",
-            );
-        }
         section.close();
     }
-    Retry {
-        first_wait: Duration::from_secs(first),
-        longest_wait: Duration::from_secs(longest),
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+    let (first_wait, longest_wait) = waiting;
+    Retry { first_wait, longest_wait, attempts: u32::try_from(attempts).unwrap_or(u32::MAX) }
+}
+
+pub(super) fn circuit_breaker(root: &Section<'_>) -> CircuitBreaker {
+    let (mut waiting, mut failures) = ((Duration::from_secs(10), Duration::from_secs(300)), 5);
+    if let Some(section) = root.get("circuit_breaker").and_then(|setting| setting.section()) {
+        waiting = waits(&section, (10, 300));
+        failures = section.number("failures", failures, 0..=1_000);
+        section.close();
     }
+    let (first_wait, longest_wait) = waiting;
+    CircuitBreaker { failures: u32::try_from(failures).unwrap_or(u32::MAX), first_wait, longest_wait }
 }

@@ -66,8 +66,24 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let proxy = section.get("proxy").and_then(|setting| setting.parse(remote::http));
     let fabric_status = switch(section, "fabric_status", Switch::On);
     let custom_links = switch(section, "custom_links", Switch::On);
+    let max_runs = max_runs(section);
     let url = url.and_then(|setting| server(&setting))?;
-    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links })
+    Some(NetBox {
+        max_runs,
+        url,
+        token: token?.source,
+        model,
+        webhook_secrets,
+        ca_file,
+        proxy,
+        fabric_status,
+        custom_links,
+    })
+}
+
+/// As many as one process has workers, when nobody says.
+pub(super) fn max_runs(section: &Section<'_>) -> u32 {
+    u32::try_from(section.number("max_runs", 4, 0..=256)).unwrap_or(u32::MAX)
 }
 
 fn switch(section: &Section<'_>, name: &'static str, standard: Switch) -> Switch {
@@ -142,13 +158,14 @@ fn git_repository(
     let address = section.require("url", "Write such as https://git.example.com/team/fabric.git.");
     let url = address.as_ref().and_then(|setting| setting.parse(RemoteUrl::read));
     let access = access(section, url.as_ref().map(RemoteUrl::transport));
+    let max_runs = max_runs(section);
     let url = url?;
     if let (Some(address), Access::Http { login: Some(_), .. }) = (&address, &access)
         && Url::parse(url.as_str()).is_ok_and(|url| remote::is_plain_and_far(&url))
     {
         address.warn("sends the token unencrypted over the network", "Use https.");
     }
-    Some(Repository { url, access, webhook_secrets, github, cache_directory })
+    Some(Repository { url, access, webhook_secrets, github, cache_directory, max_runs })
 }
 
 const HTTP: [&str; 5] = ["user", "token", "token_file", "ca_file", "proxy"];

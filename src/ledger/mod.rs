@@ -14,6 +14,7 @@
 
 mod accept;
 pub mod budget;
+pub mod circuits;
 mod claim;
 pub mod conflicts;
 mod connect;
@@ -42,6 +43,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+pub mod servers;
 mod sessions;
 pub mod shown;
 mod standing;
@@ -70,7 +72,7 @@ use scripts::Scripts;
 pub use error::Error;
 pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
-pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use options::{CircuitBreaker, Clock, Connection, Options, Retention, Retry};
 pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
@@ -111,6 +113,7 @@ impl Ledger {
         let accepting = connect::multiplexed(&address).await?;
         let pool = connect::pool(&address)?;
         let id = identify(&keys, accepting.clone()).await?;
+        servers::learn(&keys, &options.needs, accepting.clone()).await?;
         let scripts = Scripts::new();
         let embedded = Mutex::new(embedded);
         let (recorder, queue) = Recorder::new();
@@ -158,7 +161,7 @@ impl Ledger {
 
     /// A call of a script, with the prefix and the settings that each takes first.
     fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
-        let Options { debounce, lease, retry, retention, deletion_window, .. } = &self.0.options;
+        let Options { debounce, lease, retry, retention, circuit, deletion_window, .. } = &self.0.options;
         let settings = serde_json::json!({
             "shift": self.0.clock.shift_ms(),
             "quiet": millis(debounce.quiet),
@@ -170,6 +173,9 @@ impl Ledger {
             "max_attempts": retry.max_attempts,
             "stalled_again": millis(retry.stalled_again),
             "jitter": jitter(),
+            "circuit_failures": circuit.failures,
+            "circuit_first": millis(circuit.first),
+            "circuit_longest": millis(circuit.longest),
             "keep_for": millis(retention.keep),
             "keep_jobs": retention.most_jobs,
             "keep_runs": retention.most_runs,

@@ -22,12 +22,14 @@ type Fields = HashMap<String, String>;
 impl Ledger {
     /// A job; `None` for an unknown one and for one beyond the retention.
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>, Error> {
+        let mut connection = self.connection().await?;
         let fields: Fields = redis::cmd("HGETALL")
             .arg(self.keys().of("job", id))
-            .query_async(&mut self.connection().await?)
+            .query_async(&mut connection)
             .await
             .map_err(Error::unavailable("read a job"))?;
-        read_job(id, fields)
+        let broken = self.broken(&mut connection).await?;
+        read_job(id, fields, &broken)
     }
 
     /// The spans in which jobs were accepted, oldest job first; those that were not traced, or are gone, left out.
@@ -78,9 +80,10 @@ impl Ledger {
             true => Vec::new(),
             false => pipe.query_async(&mut connection).await.map_err(Error::unavailable("list jobs"))?,
         };
+        let broken = self.broken(&mut connection).await?;
         let mut jobs = Vec::with_capacity(ids.len());
         for (id, fields) in ids.into_iter().zip(all) {
-            jobs.extend(read_job(&JobId::new(id), fields)?);
+            jobs.extend(read_job(&JobId::new(id), fields, &broken)?);
         }
         Ok(JobPage { jobs, next })
     }
@@ -148,10 +151,13 @@ struct RawPart {
     run: Option<RunId>,
     error: Option<String>,
     next: Option<f64>,
+    /// The server, left alone, that it waits for.
+    waits_for: Option<String>,
     discarded: Option<String>,
 }
 
-fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
+/// `broken`: until when servers are left alone.
+fn read_job(id: &JobId, fields: Fields, broken: &BTreeMap<String, Millis>) -> Result<Option<Job>, Error> {
     if fields.is_empty() {
         return Ok(None);
     }
@@ -160,7 +166,7 @@ fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
     let mut parts = Vec::new();
     for (name, value) in &fields {
         if let Some(fabric) = name.strip_prefix("part:") {
-            parts.push(read_part(&key, FabricName::new(fabric), value)?);
+            parts.push(read_part(&key, FabricName::new(fabric), (value, broken))?);
         }
     }
     parts.sort_by(|a, b| a.fabric.cmp(&b.fabric));
@@ -175,9 +181,15 @@ fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
     }))
 }
 
-fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error> {
+fn read_part(
+    key: &str,
+    fabric: FabricName,
+    (text, broken): (&str, &BTreeMap<String, Millis>),
+) -> Result<JobPart, Error> {
     let raw: RawPart = parse(key, text)?;
     let error: Option<JobError> = raw.error.map(|text| parse(key, &text)).transpose()?;
+    let tried = raw.waits_for.as_ref().filter(|_| raw.state == JobState::Waiting);
+    let tried = tried.and_then(|server| broken.get(server)).copied();
     let discarded = raw.discarded.map(|text| parse(key, &text)).transpose()?;
     Ok(JobPart {
         fabric,
@@ -186,7 +198,7 @@ fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error
         attempts: raw.attempts as u32,
         run: raw.run,
         error,
-        next_try: raw.next.map(|at| Millis(at as u64)),
+        next_try: raw.next.map(|at| Millis(at as u64)).or(tried),
         discarded,
     })
 }

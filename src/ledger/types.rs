@@ -624,6 +624,22 @@ pub enum Server {
     NetBox(NetBoxName),
 }
 
+/// A server that is left alone, or tried by one run after it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    pub since: Millis,
+    /// When one run may try it.
+    pub until: Millis,
+    /// Whether that time has come.
+    pub may_be_tried: bool,
+    /// Runs in a row.
+    pub failures: u64,
+    /// Targets that wait for it.
+    pub waiting_targets: u64,
+    /// What the last run failed with.
+    pub error: JobError,
+}
+
 /// How a server answered when it was last asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {

@@ -5,6 +5,7 @@
 mod adoption;
 mod api;
 mod borders;
+mod circuits;
 mod cli;
 mod conflicts;
 mod dashboard;

@@ -83,7 +83,9 @@ end
 for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned', '', '', '', '', '', '') end
 
 redis.call('HSET', P .. 'run:' .. run, 'ended', now, 'head', head)
-redis.call('HDEL', target_key, 'batch', 'worker', 'run', 'because', 'lease_until')
+local on = redis.call('HGET', target_key, 'servers')
+for _, server in ipairs(on and cjson.decode(on) or {}) do redis.call('HDEL', P .. 'at_work:' .. server, target) end
+redis.call('HDEL', target_key, 'servers', 'batch', 'worker', 'run', 'because', 'lease_until')
 redis.call('HSET', target_key, 'settled', fence)
 if head ~= '' then redis.call('HSET', target_key, 'head', head) end
 if made_on ~= '' then
