@@ -18,7 +18,7 @@ use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
-use acts::{Act, storms, storms_over_redis};
+use acts::{Act, Trouble, storms, storms_over_redis};
 use world::World;
 
 use crate::support::redis::RedisServer;
@@ -40,13 +40,46 @@ where
         ..Config::default()
     };
     let redis = std::cell::RefCell::new(RedisServer::start_durable());
+    let tally = std::cell::Cell::new(Tally::default());
     let runtime = actix_web::rt::System::new();
     let end = TestRunner::new(config).run(&(1..=2_usize, policies, storms), |(fabrics, policy, acts)| {
         let broken = runtime.block_on(storm(&mut redis.borrow_mut(), (fabrics, policy), &acts));
+        tally.set(tally.get().and(fabrics, &acts));
         if broken.is_empty() { Ok(()) } else { Err(TestCaseError::fail(broken.join("\n"))) }
     });
     if let Err(failure) = end {
         panic!("{failure}");
+    }
+    let Tally { storms, of_two, acts, people, troubles } = tally.get();
+    println!(
+        "{storms} storms ({of_two} over two fabrics), {acts} acts: {people} by people, {troubles} steps of workers with a \
+         fault, a kill or a stop. No promise was broken."
+    );
+}
+
+/// What a test's storms consisted of.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    storms: usize,
+    of_two: usize,
+    acts: usize,
+    people: usize,
+    troubles: usize,
+}
+
+impl Tally {
+    fn and(self, fabrics: usize, acts: &[Act]) -> Self {
+        let count = |is: fn(&&Act) -> bool| acts.iter().filter(is).count();
+        Self {
+            storms: self.storms + 1,
+            of_two: self.of_two + usize::from(fabrics == 2),
+            acts: self.acts + acts.len(),
+            people: self.people + count(|act| matches!(act, Act::Person(..))),
+            troubles: self.troubles
+                + count(|act| {
+                    matches!(act, Act::CrashRedis) || matches!(act, Act::Step(step) if !matches!(step, Trouble::None))
+                }),
+        }
     }
 }
 

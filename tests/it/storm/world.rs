@@ -17,6 +17,7 @@ use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::{Delivery, Fabric, Policy};
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::http::{HttpState, NetBoxSender, RepositorySender, Routing, Token, Tokens, app};
+use fgd_sync::ledger::servers::{Needs, RepositoryNeeds};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::netbox::{Client, Model, Options, Timeouts};
 use fgd_sync::plan::message::People;
@@ -104,6 +105,16 @@ impl<'r> World<'r> {
         let clock = Clock::default();
         let mut options = redis.options();
         options.prefix = Ulid::generate().to_string();
+        // As strict as can be: one run at a time on either side, and two failures are one too many.
+        options.circuit.failures = 2;
+        options.needs = Needs {
+            repositories: BTreeMap::from([(
+                target().repo,
+                RepositoryNeeds { max_runs: 1, host: Some("git.example.com".to_owned()) },
+            )]),
+            netboxes: BTreeMap::from([(NetBoxName::new("main"), 1)]),
+            fabrics: names.iter().map(|name| (FabricName::new(*name), NetBoxName::new("main"))).collect(),
+        };
         let ledger = Ledger::open(options, clock.clone()).await.expect("Redis answers");
         let remote = Arc::new(Remote::default());
         let fabric = |name: &&str| Fabric {
