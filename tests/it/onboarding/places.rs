@@ -133,6 +133,20 @@ impl World {
         self.server.git_in(&["rev-list", "--count", "main"]).parse().unwrap()
     }
 
+    /// Makes a file executable.
+    fn make_executable(&self, path: &str) {
+        let person = self.server.person();
+        person.git(&["update-index", "--chmod=+x", path]);
+        person.git(&["commit", "--quiet", "--message", "executable"]);
+        person.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    }
+
+    /// Paths of the executable files.
+    fn executables(&self) -> Vec<String> {
+        let listed = self.server.git_in(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "main"]);
+        listed.lines().filter_map(|line| line.strip_prefix("100755 ").map(str::to_owned)).collect()
+    }
+
     /// Blobs by path.
     fn files(&self) -> BTreeMap<String, String> {
         let listed = self.server.git_in(&[
@@ -260,6 +274,43 @@ async fn both_move_in_one_commit(server: Server) {
     assert_eq!(world.files(), expected);
     assert_eq!((world.commits(), world.netbox.writes()), (commits + 1, writes));
     world.assert_in_order().await;
+}
+
+/// One file moves as it is, one with its object's new name, one with what changed meanwhile.
+async fn a_move_keeps_the_mode_of_each_file(server: Server) {
+    let world = World::start(server, &[("lab", "lab")]).await;
+    for name in ["plain", "same", "old-name", "changed"] {
+        world.create("lab", name);
+    }
+    world.compare().await;
+    for name in ["same", "old-name", "changed"] {
+        world.make_executable(&format!("lab/managed/servers/{name}.yaml"));
+    }
+    world.compare().await;
+    let world = world.moved(&[("lab", "sites/north")], "main").await;
+    {
+        let mut alice = world.netbox.user("alice");
+        let (renamed, changed) = (alice.id("Server", "old-name"), alice.id("Server", "changed"));
+        alice.update("Server", renamed, json!({"name": "new-name"}));
+        alice.update("Server", changed, json!({"spec": {"description": "two"}}));
+    }
+
+    world.compare().await;
+
+    let at = |name: &str| format!("sites/north/managed/servers/{name}.yaml");
+    assert_eq!(world.executables(), [at("changed"), at("new-name"), at("same")]);
+    assert!(world.files().contains_key(&at("plain")));
+    world.assert_in_order().await;
+}
+
+#[tokio::test]
+async fn a_move_keeps_modes_in_a_git_repository() {
+    a_move_keeps_the_mode_of_each_file(Server::git()).await;
+}
+
+#[tokio::test]
+async fn a_move_keeps_modes_in_a_repository_on_github() {
+    a_move_keeps_the_mode_of_each_file(Server::github()).await;
 }
 
 #[tokio::test]
