@@ -15,6 +15,7 @@ use fgd_sync::run::Runner;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::adoption::{TOUCHED, left_by_the_service_before_us, rows_of_the_service_before_us};
 use crate::support::fakes::github::{self, GitHub};
 use crate::support::fakes::netbox::{self, NetBox, Object};
 use crate::support::git_server::{Bare, Person};
@@ -341,6 +342,32 @@ async fn two_fabrics_of_a_git_repository_move_in_one_commit() {
 #[tokio::test]
 async fn two_fabrics_of_a_repository_on_github_move_in_one_commit() {
     both_move_in_one_commit(Server::github()).await;
+}
+
+#[tokio::test]
+async fn a_directory_of_the_service_before_us_is_adopted_on_github() {
+    let world = World::start(Server::github(), &[("lab", "sites/lab")]).await;
+    for (kind, name, spec) in rows_of_the_service_before_us() {
+        world.netbox.user("alice").create(&Object::new(kind, "lab", name, spec));
+    }
+    let person = world.server.person();
+    for (path, text) in left_by_the_service_before_us() {
+        person.write(&format!("sites/lab/{path}"), text);
+    }
+    person.push("main", "what the old service left");
+    let (before, commits) = (world.files(), world.commits());
+
+    world.compare().await;
+
+    let after = world.files();
+    let touched = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
+    let touched: BTreeSet<&str> = touched.filter_map(|path| path.strip_prefix("sites/lab/")).collect();
+    assert_eq!((touched, world.commits()), (TOUCHED.into(), commits + 1));
+    let standing = world.standings().await.remove(0);
+    assert_eq!((standing.held, standing.directory.unwrap().condition.status), (1, DirectoryStatus::Initialized));
+    let writes = world.netbox.writes();
+    world.compare().await;
+    assert_eq!((world.commits(), world.netbox.writes()), (commits + 1, writes), "and nothing more");
 }
 
 #[tokio::test]
