@@ -25,6 +25,9 @@ const THREADS: usize = 2;
 /// Connections of one thread at a time; `verified` bounds what the bodies of all take together.
 const CONNECTIONS: usize = 1_000;
 
+/// Puts a group of routes into an application.
+type Routes = fn(&mut web::ServiceConfig);
+
 /// The application with all routes, for a server or a test.
 pub fn app(
     state: HttpState,
@@ -38,7 +41,7 @@ pub fn app(
     >,
 > {
     let mut known = KnownPaths::default();
-    let (api, pages): (fn(&mut web::ServiceConfig), fn(&mut web::ServiceConfig)) = match state.surface {
+    let (api, pages): (Routes, Routes) = match state.surface {
         Surface::Whole => {
             routes(&mut known);
             (routes, dashboard::routes)
