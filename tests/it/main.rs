@@ -7,6 +7,7 @@ mod api;
 mod borders;
 mod circuits;
 mod cli;
+mod codes;
 mod conflicts;
 mod dashboard;
 mod deploy;
