@@ -38,7 +38,7 @@ async fn push_unseen(app: &TestApp, description: &str) {
     let path = "other/managed/servers/web-1.yaml";
     let before = app.repository_files().await[path].clone();
     let person = app.person();
-    person.write(path, &before.replace("a Server", description));
+    person.write(path, before.replace("a Server", description));
     person.push("main", "a push whose webhook is lost");
     app.lose_all_deliveries().await;
 }

@@ -57,10 +57,12 @@ local function places(server)
   return limit == 0 and math.huge or limit - at_work(server)
 end
 
--- The first of these servers that takes no more.
+-- The first of these servers that takes no more. Each is counted once: thousands of fabrics may need the same.
+local counted = {}
 local function without_place(needs)
   for _, server in pairs(needs) do
-    if places(server) <= 0 then return server end
+    counted[server] = counted[server] or places(server)
+    if counted[server] <= 0 then return server end
   end
 end
 
