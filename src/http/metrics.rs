@@ -17,7 +17,6 @@ use crate::telemetry::{self, Counts};
 use super::HttpState;
 use super::events::MOST_LISTENERS;
 use super::exposition::Page;
-use super::problem::Problem;
 use super::token::ApiToken;
 
 /// In seconds.
@@ -73,7 +72,6 @@ impl RequestMetrics {
     tag = "health",
     responses(
         (status = 200, description = "Prometheus's text format, version 0.0.4", body = String, content_type = "text/plain", example = json!("# HELP fgd_ledger_up Whether Redis answers.\n# TYPE fgd_ledger_up gauge\nfgd_ledger_up 1\n")),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
