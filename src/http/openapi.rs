@@ -10,8 +10,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    asking, bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics,
-    objects, onboarding, pausing, rollback, runs, webhooks,
+    asking, bulk, conflicts, connections, dead, deliveries, drift, edits, events, fabrics, health, history, jobs,
+    metrics, objects, onboarding, pausing, rollback, runs, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -155,6 +155,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(jobs::retry_job)
         .service(runs::list_runs)
         .service(runs::show_run)
+        .service(edits::show_edits)
         .service(fabrics::list_fabrics)
         .service(fabrics::show_fabric)
         .service(asking::sync_fabric)
