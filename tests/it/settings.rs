@@ -233,6 +233,27 @@ fn the_example_passes_with_the_secrets_that_it_asks_for() {
     assert_eq!(shown(&settings.warnings), "");
 }
 
+/// The settings with which the README begins.
+fn readmes() -> String {
+    let readme = std::fs::read_to_string(in_repository("README.md")).unwrap();
+    let (_, from) = readme.split_once("\n    # fgd-sync.yaml\n").expect("the README shows settings");
+    let lines = from.lines().map_while(|line| line.strip_prefix("    "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_settings_in_the_readme_are_good() {
+    let secrets = ["api-token", "netbox-token", "netbox-webhook", "git-token", "git-webhook"];
+    let case =
+        secrets.iter().fold(Case::new(&readmes()), |case, name| case.file(name, &format!("made-up-{name}-text")));
+
+    let settings = case.settings();
+
+    assert_eq!(shown(&settings.warnings), "");
+    assert!(settings.fabrics.contains_key(&FabricName::new("lab")));
+    assert_eq!(settings.data_directory, case.path("./data"));
+}
+
 #[test]
 fn the_example_states_the_defaults() {
     let environment = Environment::from([("FGD_NETBOX_MAIN_TOKEN".to_owned(), "made-up".to_owned())]);
