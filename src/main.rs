@@ -11,6 +11,10 @@ use fgd_sync::app::Duty;
 use cli::exit::{EXIT_CODES, Exit};
 use cli::settings::SettingsFile;
 
+/// Gives memory back to the system once a large fabric is done with; what glibc keeps would stay for good.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps a Fabric GitOps Directory in Git and NetBox equal, both ways.
 #[derive(Parser)]
 #[command(version, after_help = START, after_long_help = format!("{START}\n\n{EXIT_CODES}"))]

@@ -46,6 +46,7 @@ mod route;
 mod routing;
 mod runs;
 mod serve;
+mod surface;
 mod time;
 mod tls;
 mod token;

@@ -7,12 +7,9 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    asking, bulk, conflicts, connections, dead, deliveries, drift, edits, events, fabrics, health, history, jobs,
-    metrics, objects, onboarding, pausing, rollback, runs, webhooks,
-};
+use super::events;
+use super::surface::routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,7 +38,7 @@ struct Description;
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut description = App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1;
+    let mut description = App::new().into_utoipa_app().openapi(base()).configure(|all| routes(all)).split_for_parts().1;
     for (path, item) in &mut description.paths.paths {
         let in_api = path.starts_with("/api/");
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
@@ -140,53 +137,4 @@ fn base() -> utoipa::openapi::OpenApi {
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("api_token", SecurityScheme::Http(bearer.build()));
     description
-}
-
-/// Every route, once for the server and the description.
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(webhooks::receive_netbox)
-        .service(webhooks::receive_github)
-        .service(objects::list_objects)
-        .service(objects::show_object)
-        .service(jobs::list_jobs)
-        .service(jobs::show_job)
-        .service(jobs::cancel_job)
-        .service(jobs::retry_job)
-        .service(runs::list_runs)
-        .service(runs::show_run)
-        .service(edits::show_edits)
-        .service(fabrics::list_fabrics)
-        .service(fabrics::show_fabric)
-        .service(asking::sync_fabric)
-        .service(onboarding::init_fabric)
-        .service(asking::confirm_deletions)
-        .service(asking::adopt_fabric)
-        .service(history::accept_history)
-        .service(rollback::roll_back_fabric)
-        .service(drift::show_drift)
-        .service(drift::reconcile_fabric)
-        .service(conflicts::list_conflicts)
-        .service(conflicts::show_conflict)
-        .service(conflicts::resolve_conflict)
-        .service(bulk::act_on_many)
-        .service(pausing::pause_fabric)
-        .service(pausing::resume_fabric)
-        .service(pausing::pause_everything)
-        .service(pausing::resume_everything)
-        .service(dead::list_dead_letters)
-        .service(dead::replay_dead_letters)
-        .service(dead::discard_dead_letters)
-        .service(dead::replay_dead_letter)
-        .service(dead::discard_dead_letter)
-        .service(events::listen)
-        .service(deliveries::list_deliveries)
-        .service(connections::list_repositories)
-        .service(connections::list_netboxes)
-        .configure(health_routes);
-}
-
-/// What a process tells of itself, also one that only works.
-pub(super) fn health_routes(config: &mut ServiceConfig) {
-    config.service(health::healthz).service(health::readyz).service(metrics::metrics);
 }

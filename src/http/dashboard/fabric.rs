@@ -54,7 +54,7 @@ pub(super) async fn show(
             (facts(&state, fabric, &numbers))
             (chart::draw(&load))
             (held(&viewer, fabric, &status))
-            h2 { "Recent jobs" }
+            h2 #history { "Recent jobs" }
             @if jobs.is_empty() { p.quiet { "None yet: nothing has asked for this fabric." } }
             @else { (super::jobs::table(&viewer, &jobs)) p.more { a href=(viewer.link(&format!("/jobs?fabric={name}"))) { "All jobs" } } }
             h2 { "Recent runs" }
