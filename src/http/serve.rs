@@ -26,7 +26,7 @@ const THREADS: usize = 2;
 const CONNECTIONS: usize = 1_000;
 
 /// Puts a group of routes into an application.
-type Routes = fn(&mut web::ServiceConfig);
+type Configure = fn(&mut web::ServiceConfig);
 
 /// The application with all routes, for a server or a test.
 pub fn app(
@@ -41,7 +41,7 @@ pub fn app(
     >,
 > {
     let mut known = KnownPaths::default();
-    let (api, pages): (Routes, Routes) = match state.surface {
+    let (api, pages): (Configure, Configure) = match state.surface {
         Surface::Whole => {
             routes(&mut known);
             (routes, dashboard::routes)
