@@ -72,6 +72,8 @@ enum Command {
     Lint(cli::lint::LintArgs),
     /// Print the API description (OpenAPI, JSON).
     Openapi,
+    /// Print the reference of all settings (Markdown).
+    Settings,
     /// Print the completions for a shell.
     Completions(cli::completions::CompletionsArgs),
 }
@@ -100,6 +102,7 @@ async fn run(command: Command) -> Exit {
         Command::Init(args) => cli::init::run(&args).await,
         Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => cli::openapi::run(),
+        Command::Settings => cli::reference::run(),
         Command::Completions(args) => cli::completions::run(&args),
     }
 }

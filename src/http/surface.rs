@@ -6,8 +6,8 @@ use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, objects,
-    onboarding, pausing, rollback, runs, webhooks,
+    asking, bulk, conflicts, connections, dead, deliveries, drift, edits, events, fabrics, health, history, jobs,
+    metrics, objects, onboarding, pausing, rollback, runs, webhooks,
 };
 
 /// What routes are added to.
@@ -42,12 +42,13 @@ pub(super) fn routes(routes: &mut impl Routes) {
         .service(jobs::retry_job)
         .service(runs::list_runs)
         .service(runs::show_run)
+        .service(edits::show_edits)
         .service(fabrics::list_fabrics)
         .service(fabrics::show_fabric)
-        .service(fabrics::sync_fabric)
+        .service(asking::sync_fabric)
         .service(onboarding::init_fabric)
-        .service(fabrics::confirm_deletions)
-        .service(fabrics::adopt_fabric)
+        .service(asking::confirm_deletions)
+        .service(asking::adopt_fabric)
         .service(history::accept_history)
         .service(rollback::roll_back_fabric)
         .service(drift::show_drift)

@@ -37,6 +37,7 @@ mod numbers;
 pub mod objects;
 mod once;
 mod options;
+mod pages;
 mod pause;
 mod proposals;
 mod query;
