@@ -24,6 +24,7 @@ mod netbox_client;
 mod objects;
 mod onboarding;
 mod outages;
+mod plugin;
 mod private_networks;
 mod proposals;
 mod queue;
