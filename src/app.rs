@@ -25,7 +25,7 @@ use crate::ledger::types::Debounce;
 use crate::ledger::{self, Clock, Connection, Ledger};
 use crate::lint;
 use crate::netbox;
-use crate::netbox::setup::{Effect, SetupOptions, setup};
+use crate::netbox::setup::{Effect, SetupOptions, Telling, setup};
 use crate::plan::message::People;
 use crate::queue::metrics::WorkMetrics;
 use crate::queue::schedules::{self, Schedules};
@@ -282,6 +282,10 @@ fn setup_options(settings: &Settings, name: &NetBoxName, dry_run: bool) -> Resul
         receiver_url,
         secret,
         fabrics: fabrics.map(|fabric| fabric.name.clone()).collect(),
+        fabric_status: match netbox.fabric_status {
+            Switch::On => Telling::On,
+            Switch::Off => Telling::Off,
+        },
         links: (netbox.custom_links == Switch::On).then(|| settings.public_url.clone()),
         dry_run,
     })
@@ -293,6 +297,7 @@ fn setup_words(effect: &Effect, dry_run: bool) -> String {
         Effect::Created => format!("{would}created"),
         Effect::Updated(fields) => format!("{would}updated ({})", fields.join(", ")),
         Effect::Unchanged => "is right".to_owned(),
+        Effect::AfterTheFirstFabric => "show what is missing once there is a fabric: run it again then".to_owned(),
         Effect::Lacking => "is missing: the service needs it, with this token or the one that it gets".to_owned(),
     }
 }

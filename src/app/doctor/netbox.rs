@@ -90,8 +90,10 @@ fn access(notes: &mut Notes, access: &[(Kind, Result<Access, Error>)]) {
     let mut lacking = Vec::new();
     for (kind, access) in access {
         match access {
-            Ok(Access { add: true, change: true }) => full += 1,
-            Ok(Access { add, change }) => {
+            Ok(Access { view: true, add: true, change: true }) => full += 1,
+            // What else it may not is not known.
+            Ok(Access { view: false, .. }) => lacking.push(format!("{kind} (view)")),
+            Ok(Access { view: true, add, change }) => {
                 let not: Vec<_> = [(*add, "add"), (*change, "change")]
                     .iter()
                     .filter(|(may, _)| !may)
@@ -111,7 +113,7 @@ fn access(notes: &mut Notes, access: &[(Kind, Result<Access, Error>)]) {
     }
     if !lacking.is_empty() {
         notes.fail(
-            format!("the token may not write {}", lacking.join(", ")),
+            format!("the token lacks permissions: {}", lacking.join(", ")),
             "Give its user the permission, and the token `write enabled`.",
         );
     }

@@ -131,6 +131,7 @@ async fn what_does_not_work_fails_with_what_to_change() {
     let (world, app) = World::new().set_up().await;
     world.netbox.allow_only_viewing("hedgehog-vpcs");
     world.netbox.deny("hedgehog-switches");
+    world.netbox.take_permission("view", "plugins/custom-objects/hedgehog-externals/");
     world.netbox.deny("core/object-changes");
     world.github.hosted("acme/fabric").add_ruleset("main", &[Rule::PullRequest], &[]);
     world.github.hosted("acme/fabric").person().write("README", "more\n").push("main", "second");
@@ -140,7 +141,7 @@ async fn what_does_not_work_fails_with_what_to_change() {
     let ended = world.examine(&["--output", "json"]).await;
 
     let failed = findings(ended.code(1), "failed");
-    has(&failed, "netbox main", "may not write Switch (add, change), VPC (add, change)");
+    has(&failed, "netbox main", "lacks permissions: Switch (view), VPC (add, change), External (view)");
     has(&failed, "repository main", "main cannot be written: ");
     has(&failed, "repository main", "the last push was refused with 401");
     has(&findings(&ended, "warning"), "netbox main", "the change log cannot be read");

@@ -11,6 +11,7 @@ use super::world::{Flavor, KINDS, Shape, Table, World};
 const WEBHOOKS: &str = "extras/webhooks/";
 const EVENT_RULES: &str = "extras/event-rules/";
 const CUSTOM_LINKS: &str = "extras/custom-links/";
+pub(super) const CUSTOM_FIELDS: &str = "extras/custom-fields/";
 const JOURNAL: &str = "extras/journal-entries/";
 const TYPES: &str = "plugins/custom-objects/custom-object-types/";
 const FIELDS: &str = "plugins/custom-objects/custom-object-type-fields/";
@@ -23,7 +24,7 @@ pub(super) struct Rows {
 }
 
 pub(super) fn empty(flavor: Flavor) -> BTreeMap<&'static str, Rows> {
-    let common = [WEBHOOKS, EVENT_RULES, CUSTOM_LINKS, JOURNAL];
+    let common = [WEBHOOKS, EVENT_RULES, CUSTOM_LINKS, CUSTOM_FIELDS, JOURNAL];
     let mut admin: BTreeMap<&'static str, Rows> = common.into_iter().map(|path| (path, Rows::default())).collect();
     if flavor == Flavor::CustomObjects {
         admin.extend([(TYPES, Rows::default()), (FIELDS, Rows::default())]);
@@ -110,6 +111,11 @@ fn shown(endpoint: &str, id: u64, row: &mut Map<String, Value>) {
                 row.insert("action_type".to_owned(), json!({"value": action, "label": "Webhook"}));
             }
         }
+        CUSTOM_FIELDS => {
+            if let Some(kind) = row.get("type").filter(|kind| kind.is_string()).cloned() {
+                row.insert("type".to_owned(), json!({"value": kind, "label": kind}));
+            }
+        }
         WEBHOOKS => {
             for (field, default) in [("ssl_verification", json!(true)), ("timeout", json!(10))] {
                 row.entry(field).or_insert(default);
@@ -143,6 +149,7 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
         }
         TYPES => &["name", "slug"],
         CUSTOM_LINKS => &["name", "object_types", "link_text", "link_url"],
+        CUSTOM_FIELDS => &["name", "type", "object_types"],
         JOURNAL => &["assigned_object_type", "assigned_object_id", "comments"],
         _ => &["name", "type", "custom_object_type"],
     };
@@ -167,10 +174,10 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
     }
     let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if matches!(endpoint, TYPES | FIELDS) && !name.chars().all(plain) {
+    if matches!(endpoint, TYPES | FIELDS | CUSTOM_FIELDS) && !name.chars().all(plain) {
         return Err(json!({"name": ["Only lowercase alphanumeric characters and underscores are allowed."]}));
     }
-    if matches!(endpoint, EVENT_RULES | CUSTOM_LINKS) {
+    if matches!(endpoint, EVENT_RULES | CUSTOM_LINKS | CUSTOM_FIELDS) {
         let known = |object_type: &Value| world.tables.values().any(|table| *object_type == table.object_type);
         let types = row.get("object_types").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(unknown) = types.iter().find(|object_type| !known(object_type)) {
@@ -277,6 +284,11 @@ pub(super) fn create_hook(world: &mut World, url: &str, secret: &str) {
         "action_object_type": "extras.webhook", "action_object_id": id,
     });
     made(create(world, EVENT_RULES, &map(rule)));
+}
+
+pub(super) fn create_custom_field(world: &mut World, name: &str, kind: &str, object_types: &[&str]) {
+    let field = json!({"name": name, "type": kind, "object_types": object_types});
+    made(create(world, CUSTOM_FIELDS, &map(field)));
 }
 
 pub(super) fn change_hooks(world: &mut World, webhook: &Value, rule: &Value) {

@@ -118,6 +118,11 @@ impl NetBox {
         admin::create_hook(&mut self.world(), url, secret);
     }
 
+    /// A custom field of these types, as an administrator might make it.
+    pub fn add_custom_field(&self, name: &str, kind: &str, object_types: &[&str]) {
+        admin::create_custom_field(&mut self.world(), name, kind, object_types);
+    }
+
     /// Changes every webhook and every event rule, as an administrator might.
     pub fn set_hook(&self, webhook: Value, rule: Value) {
         admin::change_hooks(&mut self.world(), &webhook, &rule);
