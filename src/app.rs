@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, watch};
+use url::Url;
 
 use crate::config::{self, ObjectModel, Settings, Switch, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
@@ -220,6 +221,7 @@ async fn open(settings: &Settings, clock: Clock) -> Result<(Ledger, Arc<Runner>)
         repositories: repositories::open(settings, Some(&ledger))?,
         netboxes: netboxes(settings)?,
         told: told(settings),
+        journals: journals(settings),
         fabrics: settings.fabrics.clone(),
         catalogue: settings.kinds.clone(),
         crds: crds(settings)?,
@@ -282,13 +284,18 @@ fn setup_options(settings: &Settings, name: &NetBoxName, dry_run: bool) -> Resul
         receiver_url,
         secret,
         fabrics: fabrics.map(|fabric| fabric.name.clone()).collect(),
-        fabric_status: match netbox.fabric_status {
-            Switch::On => Telling::On,
-            Switch::Off => Telling::Off,
-        },
+        fabric_status: telling(netbox.fabric_status),
+        journal: telling(netbox.journal),
         links: (netbox.custom_links == Switch::On).then(|| settings.public_url.clone()),
         dry_run,
     })
+}
+
+fn telling(switch: Switch) -> Telling {
+    match switch {
+        Switch::On => Telling::On,
+        Switch::Off => Telling::Off,
+    }
 }
 
 fn setup_words(effect: &Effect, dry_run: bool) -> String {
@@ -398,6 +405,12 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
 fn told(settings: &Settings) -> BTreeSet<NetBoxName> {
     let told = settings.netboxes.iter().filter(|(_, netbox)| netbox.fabric_status == Switch::On);
     told.map(|(name, _)| name.clone()).collect()
+}
+
+/// The NetBoxes whose objects get journal entries, and where their pages are.
+fn journals(settings: &Settings) -> BTreeMap<NetBoxName, Url> {
+    let kept = settings.netboxes.iter().filter(|(_, netbox)| netbox.journal == Switch::On);
+    kept.map(|(name, _)| (name.clone(), settings.public_url.clone())).collect()
 }
 
 /// Reads the CRDs that the settings name; each place once.

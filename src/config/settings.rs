@@ -157,6 +157,8 @@ pub struct NetBox {
     pub fabric_status: Switch,
     /// Whether `setup` makes links from its pages to ours.
     pub custom_links: Switch,
+    /// Whether its objects get journal entries of what commits did to them, and of conflicts.
+    pub journal: Switch,
 }
 
 /// Whether something is done.

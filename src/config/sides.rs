@@ -66,8 +66,10 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let proxy = section.get("proxy").and_then(|setting| setting.parse(remote::http));
     let fabric_status = switch(section, "fabric_status", Switch::On);
     let custom_links = switch(section, "custom_links", Switch::On);
+    let journal = switch(section, "journal", Switch::Off);
     let url = url.and_then(|setting| server(&setting))?;
-    Some(NetBox { url, token: token?.source, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links })
+    let token = token?.source;
+    Some(NetBox { url, token, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links, journal })
 }
 
 fn switch(section: &Section<'_>, name: &'static str, standard: Switch) -> Switch {

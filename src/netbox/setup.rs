@@ -22,6 +22,7 @@ use super::client::{Client, Model};
 use super::fabric::{FABRICS_TYPE, STATUS_FIELDS};
 use super::form::Form;
 use super::http::{NoAnswer, Write};
+use super::journal::JOURNAL;
 use super::{Error, rows::FIELDS};
 use custom_fields::{CUSTOM_FIELDS, Columns};
 use links::Link;
@@ -49,13 +50,15 @@ pub struct SetupOptions {
     pub fabrics: Vec<FabricName>,
     /// Whether NetBox is told how its fabrics stand, and so needs a place for that.
     pub fabric_status: Telling,
+    /// Whether objects get journal entries.
+    pub journal: Telling,
     /// Where people reach this service, when NetBox's pages shall link to it; ends with `/`.
     pub links: Option<Url>,
     /// Look, and say what would be done.
     pub dry_run: bool,
 }
 
-/// Whether NetBox is told how its fabrics stand.
+/// Whether NetBox is told of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Telling {
     Off,
@@ -197,7 +200,9 @@ impl<'a> Setup<'a> {
         let objects = client.catalogue().iter().map(|spec| Need { path: client.path(spec), actions: &ALL });
         let fabrics = Need { path: client.fabrics_path(), actions: &[Action::View, Action::Change] };
         let log = Need { path: "core/object-changes/".to_owned(), actions: &[Action::View] };
-        let work: Vec<Need> = objects.chain([fabrics, log]).collect();
+        let journal = Need { path: JOURNAL.to_owned(), actions: &[Action::Add] };
+        let journal = Some(journal).filter(|_| self.options.journal == Telling::On);
+        let work: Vec<Need> = objects.chain([fabrics, log]).chain(journal).collect();
         for lacking in permissions::lacking(client, &work).await? {
             self.note(format!("permission to {lacking}"), Effect::Lacking);
         }

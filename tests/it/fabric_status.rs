@@ -263,6 +263,7 @@ async fn what_the_plugin_has_no_column_for_is_told_in_the_custom_fields_that_the
         secret: SecretString::from(NETBOX_SECRET),
         fabrics: Vec::new(),
         fabric_status: Telling::On,
+        journal: Telling::Off,
         links: None,
         dry_run: false,
     };

@@ -17,6 +17,7 @@ mod github;
 mod github_setup;
 mod history;
 mod incomplete;
+mod journal;
 mod ledger;
 mod lint;
 mod more_kinds;

@@ -180,6 +180,7 @@ fn setup_options(url: &str) -> SetupOptions {
         secret: SecretString::from("fixture-secret"),
         fabrics: vec![FabricName::new(FABRIC)],
         fabric_status: Telling::On,
+        journal: Telling::On,
         links: Some("https://sync.example.com/".parse().unwrap()),
         dry_run: false,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Notes;
 use crate::app::secrets;
-use crate::config::Settings;
+use crate::config::{Settings, Switch};
 use crate::domain::cause::with_causes;
 use crate::domain::kind::Kind;
 use crate::netbox::{Access, Client, Error, Examined, Hooks, Model};
@@ -54,6 +54,9 @@ pub(super) async fn examine(settings: &Settings, client: &Client) -> Notes {
             format!("the change log cannot be read, so a deletion whose webhook was lost is held: {error}"),
             "Let the token's user view core > object change.",
         ),
+    }
+    if settings.netboxes[client.name()].journal == Switch::On {
+        journal(&mut notes, &client.may_write_journal().await);
     }
     hooks(&mut notes, receiver.as_str(), &found.hooks);
     notes
@@ -116,6 +119,15 @@ fn access(notes: &mut Notes, access: &[(Kind, Result<Access, Error>)]) {
             format!("the token lacks permissions: {}", lacking.join(", ")),
             "Give its user the permission, and the token `write enabled`.",
         );
+    }
+}
+
+fn journal(notes: &mut Notes, may: &Result<bool, Error>) {
+    const REMEDY: &str = "Let the token's user add extras > journal entry, or take `journal` out of the settings.";
+    match may {
+        Ok(true) => notes.ok("the token may write journal entries"),
+        Ok(false) => notes.fail("the token lacks permissions: journal entry (add)", REMEDY),
+        Err(error) => notes.fail(format!("journal entries cannot be written: {error}"), REMEDY),
     }
 }
 

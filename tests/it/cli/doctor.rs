@@ -45,9 +45,14 @@ impl World {
     }
 
     async fn examine(&self, args: &[&str]) -> Ended {
+        self.examine_with("", args).await
+    }
+
+    /// With one more setting of the NetBox.
+    async fn examine_with(&self, setting: &str, args: &[&str]) -> Ended {
         let text = format!(
             "public_url: '{}'\ndata_directory: data\nredis: {{url: '{}'}}\napi_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
-             netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: {SECRET}}}\n\
+             netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: {SECRET}, {setting}}}\n\
              repositories:\n  main: {{kind: github, github: acme/fabric, api_url: '{}', token: '{TOKEN}', \
              webhook_secret: another-secret-of-it}}\n\
              fabrics:\n  lab: {{netbox: main, repository: main, branch: main, directory: lab}}\n",
@@ -145,6 +150,21 @@ async fn what_does_not_work_fails_with_what_to_change() {
     has(&failed, "repository main", "main cannot be written: ");
     has(&failed, "repository main", "the last push was refused with 401");
     has(&findings(&ended, "warning"), "netbox main", "the change log cannot be read");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn whether_journal_entries_can_be_written_is_told_where_they_are_wanted() {
+    let (world, app) = World::new().set_up().await;
+    let args = ["--output", "json"];
+
+    let off = world.examine(&args).await;
+    assert!(!off.out().contains("journal"), "{}", off.out());
+    let on = world.examine_with("journal: on", &args).await;
+    has(&findings(on.code(0), "ok"), "netbox main", "the token may write journal entries");
+    world.netbox.take_permission("add", "extras/journal-entries/");
+    let lacking = world.examine_with("journal: on", &args).await;
+    has(&findings(lacking.code(1), "failed"), "netbox main", "lacks permissions: journal entry (add)");
     app.finish().await;
 }
 

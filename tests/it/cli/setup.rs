@@ -16,12 +16,12 @@ impl World {
         Self { netbox, directory: TempDir::new().unwrap() }
     }
 
-    async fn run(&self, args: &[&str]) -> Ended {
+    async fn run_with(&self, setting: &str, args: &[&str]) -> Ended {
         // The settings do not say which model it is: --model does.
         let text = format!(
             "public_url: https://sync.example.com\ndata_directory: data\nredis: embedded\n\
              api_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
-             netbox:\n  main: {{url: '{}', token: '{TOKEN}', webhook_secret: a-secret-of-this-test}}\n\
+             netbox:\n  main: {{url: '{}', token: '{TOKEN}', webhook_secret: a-secret-of-this-test, {setting}}}\n\
              repositories:\n  main: {{kind: git, url: 'https://git.example.com/a.git', webhook_secret: another-secret-of-it}}\n\
              fabrics:\n  lab: {{netbox: main, repository: main, branch: main, directory: lab}}\n",
             self.netbox.url(),
@@ -32,7 +32,7 @@ impl World {
     }
 
     async fn set_up(&self, args: &[&str]) -> Ended {
-        self.run(&[&["--model", "hedgehog"], args].concat()).await
+        self.run_with("", &[&["--model", "hedgehog"], args].concat()).await
     }
 
     fn rows(&self, path: &str) -> Vec<Value> {
@@ -136,6 +136,16 @@ async fn each_permission_that_the_work_lacks_is_named_and_the_rest_is_set_up() {
         assert!(out.lines().any(|found| found.starts_with(&line)), "no `{line}` in\n{out}");
     }
     assert_eq!(world.rows("extras/webhooks/").len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_write_the_journals_that_it_shall_is_told() {
+    let world = World::new();
+    world.netbox.take_permission("add", "extras/journal-entries/");
+
+    assert!(!world.set_up(&[]).await.code(0).out().contains("journal"), "nobody wants entries");
+    let out = world.run_with("journal: on", &["--model", "hedgehog"]).await.code(0).out();
+    assert!(out.contains("main: permission to add extras/journal-entries/ is missing: "), "{out}");
 }
 
 #[tokio::test]

@@ -586,6 +586,7 @@ fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabric: Fabric)
         repositories: BTreeMap::from([(RepoName::new("main"), site)]),
         netboxes: BTreeMap::from([(NetBoxName::new("main"), Arc::new(client.expect("good options")))]),
         told: BTreeSet::new(),
+        journals: BTreeMap::new(),
         fabrics: BTreeMap::from([(fabric.name.clone(), fabric)]),
         catalogue: Catalogue::hedgehog().clone(),
         crds: BTreeMap::new(),

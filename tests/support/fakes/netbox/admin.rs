@@ -41,6 +41,10 @@ pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
         let empty = Map::new();
         let input = asked.body.as_ref().and_then(Value::as_object).unwrap_or(&empty);
         return Some(match (asked.method.as_str(), rest, id) {
+            ("POST", "", _) if endpoint == JOURNAL => match asked.body.as_ref().and_then(Value::as_array) {
+                Some(entries) => create_all(world, endpoint, entries),
+                None => reply(201, create(world, endpoint, input)),
+            },
             ("GET", "", _) => list(world, asked, endpoint),
             ("POST", "", _) => reply(201, create(world, endpoint, input)),
             ("GET", _, Some(id)) => match world.admin[endpoint].rows.get(&id) {
@@ -71,6 +75,24 @@ fn reply(status: u16, result: Result<Map<String, Value>, Value>) -> Reply {
         Ok(row) => Reply::json(status, Value::Object(row)),
         Err(errors) => Reply::json(400, errors),
     }
+}
+
+/// A list of rows, all or none, as NetBox takes it.
+fn create_all(world: &mut World, endpoint: &'static str, items: &[Value]) -> Reply {
+    let refused: Vec<Value> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| {
+            let errors = check(world, endpoint, None, &map(item.clone())).err()?;
+            Some(json!({"index": index, "errors": errors}))
+        })
+        .collect();
+    if !refused.is_empty() {
+        let detail = format!("{} of {} objects could not be created.", refused.len(), items.len());
+        return Reply::json(400, json!({"detail": detail, "errors": refused}));
+    }
+    let rows = items.iter().filter_map(|item| create(world, endpoint, &map(item.clone())).ok());
+    Reply::json(201, rows.map(Value::Object).collect())
 }
 
 fn create(world: &mut World, endpoint: &'static str, input: &Map<String, Value>) -> Result<Map<String, Value>, Value> {
@@ -188,6 +210,10 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
         let table =
             world.tables.values().find(|table| row.get("assigned_object_type") == Some(&json!(table.object_type)));
         let table = table.ok_or_else(|| json!({"assigned_object_type": ["Invalid content type"]}))?;
+        if world.without_journal.contains(&table.object_type) {
+            let words = format!("Journaling is not supported for this object type ({}).", table.object_type);
+            return Err(json!({"__all__": [words]}));
+        }
         let id = row.get("assigned_object_id").and_then(Value::as_u64).unwrap_or_default();
         if !table.rows.contains_key(&id) {
             return Err(json!({"non_field_errors": ["Invalid assigned_object"]}));
