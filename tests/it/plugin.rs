@@ -5,6 +5,7 @@
 
 mod faults;
 mod kinds;
+mod measured;
 
 use serde_json::{Value, json};
 
