@@ -11,6 +11,10 @@ use fgd_sync::app::Duty;
 use cli::exit::{EXIT_CODES, Exit};
 use cli::settings::SettingsFile;
 
+/// Gives memory back to the system once a large fabric is done with; what glibc keeps would stay for good.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps a Fabric GitOps Directory in Git and NetBox equal, both ways.
 #[derive(Parser)]
 #[command(version, after_help = START, after_long_help = format!("{START}\n\n{EXIT_CODES}"))]
@@ -68,6 +72,8 @@ enum Command {
     Lint(cli::lint::LintArgs),
     /// Print the API description (OpenAPI, JSON).
     Openapi,
+    /// Print the reference of all settings (Markdown).
+    Settings,
     /// Print the completions for a shell.
     Completions(cli::completions::CompletionsArgs),
 }
@@ -96,6 +102,7 @@ async fn run(command: Command) -> Exit {
         Command::Init(args) => cli::init::run(&args).await,
         Command::Lint(args) => cli::lint::run(&args),
         Command::Openapi => cli::openapi::run(),
+        Command::Settings => cli::reference::run(),
         Command::Completions(args) => cli::completions::run(&args),
     }
 }

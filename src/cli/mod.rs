@@ -1,7 +1,7 @@
 //! The commands, one file each, and what they share.
 //!
 //! Some work on the settings (`serve`, `check`, `doctor`, `setup`), some on a running service over its API (`sync`,
-//! `jobs`, `conflicts`, `drift`), `init` on either, some on nothing but files (`lint`, `openapi`, `completions`).
+//! `jobs`, `conflicts`, `drift`), `init` on either, some on nothing but files (`lint`, `openapi`, `settings`, `completions`).
 
 pub mod check;
 mod client;
@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod lint;
 pub mod openapi;
 mod output;
+pub mod reference;
 pub mod serve;
 pub mod settings;
 pub mod setup;

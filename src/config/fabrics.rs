@@ -12,8 +12,121 @@ use crate::domain::policy::{
 };
 
 use super::branch;
+use super::declared::{Choice, Declared, Each, Group, Number, Text};
 use super::section::{Refusal, Section, Setting};
 use super::settings::People;
+
+pub(super) const FABRICS: Group = Group {
+    name: "fabrics",
+    each: Each::Named,
+    about: "What is kept equal with what, by the fabric's name in NetBox.",
+    settings: &[
+        &NETBOX,
+        &REPOSITORY,
+        &BRANCH,
+        &DIRECTORY,
+        &ON_GIT_DELETE,
+        &ON_FIRST_DIFFERENCE,
+        &ON_CONFLICT,
+        &DIRECTION,
+        &ON_DRIFT,
+        &CRDS,
+        &VALIDATION,
+        &ARCHIVE,
+        &DELETION_GUARD,
+    ],
+};
+const NETBOX: Text = Text::required("netbox", "name", "Its NetBox, one of `netbox`.");
+const REPOSITORY: Text = Text::required("repository", "name", "Its repository, one of `repositories`.");
+const BRANCH: Text = Text::or("branch", "branch name", "main", "The branch that is read and written.");
+const DIRECTORY: Text = Text::required("directory", "path", "Its directory in the repository; `.` is the root.");
+const ON_GIT_DELETE: Choice<OnGitDelete> = Choice {
+    name: "on_git_delete",
+    words: &[("hold", OnGitDelete::Hold), ("delete", OnGitDelete::Delete)],
+    about: "What becomes of an object in NetBox whose managed file a person deletes.",
+};
+const ON_FIRST_DIFFERENCE: Choice<OnFirstDifference> = Choice {
+    name: "on_first_difference",
+    words: &[("hold", OnFirstDifference::Hold), ("netbox", OnFirstDifference::Netbox), ("git", OnFirstDifference::Git)],
+    about: "Who is right where the sides differ and nothing is remembered of them.",
+};
+const ON_CONFLICT: Choice<OnConflict> = Choice {
+    name: "on_conflict",
+    words: &[("hold", OnConflict::Hold), ("netbox", OnConflict::Netbox), ("git", OnConflict::Git)],
+    about: "Who is right where both sides changed the same field.",
+};
+const DIRECTION: Choice<Direction> = Choice {
+    name: "direction",
+    words: &[
+        ("both", Direction::Both),
+        ("netbox_to_git", Direction::NetboxToGit),
+        ("git_to_netbox", Direction::GitToNetbox),
+    ],
+    about: "Which way changes go; the other side's changes are drift.",
+};
+const ON_DRIFT: Choice<OnDrift> = Choice {
+    name: "on_drift",
+    words: &[("report", OnDrift::Report), ("heal", OnDrift::Heal)],
+    about: "Where changes go one way: whether drift is shown, or the leading side's content is put back.",
+};
+const CRDS: Text = Text::optional(
+    "crds",
+    "path of a file or directory",
+    "CustomResourceDefinitions that documents are held to before they are taken.",
+);
+const VALIDATION: Choice<Validation> = Choice {
+    name: "validation",
+    words: &[("strict", Validation::Strict), ("warn", Validation::Warn), ("off", Validation::Off)],
+    about: "Whether what the CRDs forbid is refused, only shown, or not looked at.",
+};
+const ARCHIVE: Choice<Archive> = Choice {
+    name: "archive",
+    words: &[("log", Archive::Log), ("rename", Archive::Rename), ("none", Archive::None)],
+    about: "How taken raw files are remembered: in the archive log, also as `<file>.archived`, or not at all.",
+};
+
+const DELETION_GUARD: Group = Group::single(
+    "deletion_guard",
+    "Deletions beyond both limits within the window wait for a person.",
+    &[&COUNT, &PERCENT, &WINDOW_SECONDS],
+);
+const GUARD: DeletionGuard = DeletionGuard::STANDARD;
+const COUNT: Number = Number {
+    name: "count",
+    default: GUARD.count,
+    range: 0..=1_000_000,
+    about: "Objects; with 0 the share alone decides.",
+};
+const PERCENT: Number =
+    Number { name: "percent", default: GUARD.percent, range: 0..=100, about: "Share of the fabric's objects." };
+const WINDOW_SECONDS: Number = Number {
+    name: "window_seconds",
+    default: GUARD.window.as_secs(),
+    range: 1..=7 * 86_400,
+    about: "How long a deletion counts.",
+};
+
+pub(super) const SERVICE: Group = Group::single(
+    "service",
+    "Who makes the commits, and is their author when a batch has not exactly one; `fgd-sync <fgd-sync@localhost>` without it.",
+    &PERSON,
+);
+pub(super) const AUTHOR_EMAIL_DOMAIN: Text = Text::or(
+    "author_email_domain",
+    "mail domain",
+    // Reserved by RFC 2606: nobody's mail can ever be meant by it.
+    "netbox.invalid",
+    "NetBox users that `people` does not list stand in commits as `<login>@` this.",
+);
+pub(super) const PEOPLE: Group = Group {
+    name: "people",
+    each: Each::Named,
+    about: "How NetBox users stand in commits, by login.",
+    settings: &PERSON,
+};
+const PERSON: [&dyn Declared; 2] = [&PERSON_NAME, &PERSON_EMAIL];
+const PERSON_NAME: Text = Text::required("name", "text", "The name in commits.");
+const PERSON_EMAIL: Text = Text::required("email", "mail address", "The mail address in commits.");
 
 /// A fabric as far as it could be read.
 pub(super) struct ReadFabric<'a> {
@@ -37,7 +150,7 @@ impl ReadFabric<'_> {
 
 pub(super) fn fabrics<'a>(root: &Section<'a>) -> Vec<ReadFabric<'a>> {
     const REMEDY: &str = "Write `fabrics:` and below it one `<name in NetBox>:` with netbox, repository and directory.";
-    let Some(all) = root.require("fabrics", REMEDY) else { return Vec::new() };
+    let Some(all) = root.require(FABRICS.name, REMEDY) else { return Vec::new() };
     let named = all.named();
     if named.is_empty() {
         all.warn("no fabric is configured: nothing will be synced", REMEDY);
@@ -49,19 +162,15 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
     if name.trim() != name || name.is_empty() || name.chars().any(char::is_control) {
         setting.refuse(format!("{name:?} cannot be a fabric's name"), "Write the name as NetBox has it.");
     }
-    let section = setting.section()?;
-    let netbox = reference(&section, "netbox");
-    let repository = reference(&section, "repository");
-    let branch = match section.get("branch") {
-        None => Some("main".to_owned()),
-        Some(setting) => setting.parse(branch::check),
-    };
+    let section = setting.section(&FABRICS)?;
+    let netbox = reference(&section, &NETBOX);
+    let repository = reference(&section, &REPOSITORY);
+    let branch = section.read(&BRANCH, branch::check);
     let directory = section
-        .require("directory", "Write its path in the repository, such as `fabrics/lab`; `.` is the root.")
+        .require(DIRECTORY.name, "Write its path in the repository, such as `fabrics/lab`; `.` is the root.")
         .and_then(|setting| setting.parse(directory).map(|path| (setting, path)));
     let policy = policy(&section);
-    let crds = section.get("crds").and_then(|setting| setting.readable_path());
-    section.close();
+    let crds = section.get(CRDS.name).and_then(|setting| setting.readable_path());
     Some(ReadFabric {
         name: FabricName::new(name),
         netbox: netbox.map(|(setting, name)| (setting, NetBoxName::new(name))),
@@ -73,8 +182,8 @@ fn fabric<'a>(name: &str, setting: Setting<'a>) -> Option<ReadFabric<'a>> {
     })
 }
 
-fn reference<'a>(section: &Section<'a>, name: &'static str) -> Option<(Setting<'a>, &'a str)> {
-    let setting = section.require(name, "Name one of those that are configured.")?;
+fn reference<'a>(section: &Section<'a>, declared: &Text) -> Option<(Setting<'a>, &'a str)> {
+    let setting = section.require(declared.name, "Name one of those that are configured.")?;
     let text = setting.text()?;
     Some((setting, text))
 }
@@ -87,34 +196,18 @@ fn directory(text: &str) -> Result<RepoPath, Refusal> {
 }
 
 fn policy(section: &Section<'_>) -> Policy {
-    let deletes = [("hold", OnGitDelete::Hold), ("delete", OnGitDelete::Delete)];
-    let differences =
-        [("hold", OnFirstDifference::Hold), ("netbox", OnFirstDifference::Netbox), ("git", OnFirstDifference::Git)];
-    let conflicts = [("hold", OnConflict::Hold), ("netbox", OnConflict::Netbox), ("git", OnConflict::Git)];
-    let directions = [
-        ("both", Direction::Both),
-        ("netbox_to_git", Direction::NetboxToGit),
-        ("git_to_netbox", Direction::GitToNetbox),
-    ];
-    let drifts = [("report", OnDrift::Report), ("heal", OnDrift::Heal)];
-    let validations = [("strict", Validation::Strict), ("warn", Validation::Warn), ("off", Validation::Off)];
-    let archives = [("log", Archive::Log), ("rename", Archive::Rename), ("none", Archive::None)];
     let policy = Policy {
-        on_git_delete: choice(section, "on_git_delete", &deletes),
-        on_first_difference: choice(section, "on_first_difference", &differences),
-        on_conflict: choice(section, "on_conflict", &conflicts),
-        direction: choice(section, "direction", &directions),
-        on_drift: choice(section, "on_drift", &drifts),
+        on_git_delete: section.choice(&ON_GIT_DELETE),
+        on_first_difference: section.choice(&ON_FIRST_DIFFERENCE),
+        on_conflict: section.choice(&ON_CONFLICT),
+        direction: section.choice(&DIRECTION),
+        on_drift: section.choice(&ON_DRIFT),
         guard: guard(section),
-        validation: choice(section, "validation", &validations),
-        archive: choice(section, "archive", &archives),
+        validation: section.choice(&VALIDATION),
+        archive: section.choice(&ARCHIVE),
     };
     policy_is_consistent(section, &policy);
     policy
-}
-
-fn choice<T: Copy + Default>(section: &Section<'_>, name: &'static str, words: &[(&'static str, T)]) -> T {
-    section.get(name).and_then(|setting| setting.choice(words)).unwrap_or_default()
 }
 
 /// Settings that `direction` leaves without effect, or that contradict it.
@@ -125,13 +218,16 @@ fn policy_is_consistent(section: &Section<'_>, policy: &Policy) {
         Direction::NetboxToGit => Some(OnFirstDifference::Git),
         Direction::GitToNetbox => Some(OnFirstDifference::Netbox),
     };
-    if let Some(setting) = section.get("on_first_difference").filter(|_| against == Some(policy.on_first_difference)) {
+    if let Some(setting) = section.get(ON_FIRST_DIFFERENCE.name).filter(|_| against == Some(policy.on_first_difference))
+    {
         setting.refuse("takes the content of the side whose changes are drift", REMEDY);
     }
     let idle = match policy.direction {
-        Direction::Both => (policy.on_drift != OnDrift::Report).then_some(("on_drift", "no side's changes are drift")),
+        Direction::Both => {
+            (policy.on_drift != OnDrift::Report).then_some((ON_DRIFT.name, "no side's changes are drift"))
+        }
         Direction::NetboxToGit | Direction::GitToNetbox => (policy.on_conflict != OnConflict::Hold)
-            .then_some(("on_conflict", "one side leads, so nothing that both changed is a conflict")),
+            .then_some((ON_CONFLICT.name, "one side leads, so nothing that both changed is a conflict")),
     };
     if let Some((name, why)) = idle
         && let Some(setting) = section.get(name)
@@ -141,37 +237,31 @@ fn policy_is_consistent(section: &Section<'_>, policy: &Policy) {
 }
 
 fn guard(fabric: &Section<'_>) -> DeletionGuard {
-    let mut guard = DeletionGuard::default();
-    let Some(section) = fabric.get("deletion_guard").and_then(|setting| setting.section()) else { return guard };
-    guard.count = section.number("count", guard.count, 0..=1_000_000);
-    guard.percent = section.number("percent", guard.percent, 0..=100);
-    let window = section.number("window_seconds", guard.window.as_secs(), 1..=7 * 86_400);
-    guard.window = Duration::from_secs(window);
-    section.close();
-    guard
+    let section = fabric.group(&DELETION_GUARD);
+    DeletionGuard {
+        count: section.number(&COUNT),
+        percent: section.number(&PERCENT),
+        window: Duration::from_secs(section.number(&WINDOW_SECONDS)),
+    }
 }
 
-pub(super) fn people(root: &Section<'_>) -> People {
-    let mut service = Signature { name: "fgd-sync".to_owned(), email: "fgd-sync@localhost".to_owned() };
-    if let Some(found) = root.get("service").and_then(|setting| setting.section()).and_then(person) {
-        service = found;
-    }
+pub(super) fn people(root: &Section<'_>) -> Option<People> {
+    let standard = || Signature { name: "fgd-sync".to_owned(), email: "fgd-sync@localhost".to_owned() };
+    let service = root.get(SERVICE.name).and_then(|setting| person(&setting.section(&SERVICE)?));
     let mut known = BTreeMap::new();
-    let named = root.get("people").map(|setting| setting.named()).unwrap_or_default();
+    let named = root.get(PEOPLE.name).map(|setting| setting.named()).unwrap_or_default();
     for (login, setting) in named {
-        if let Some(person) = setting.section().and_then(person) {
+        if let Some(person) = setting.section(&PEOPLE).as_ref().and_then(person) {
             known.insert(login.to_owned(), person);
         }
     }
-    let domain = root.get("author_email_domain").and_then(|setting| setting.parse(mail_domain));
-    // Reserved by RFC 2606: nobody's mail can ever be meant by it.
-    People { service, known, domain: domain.unwrap_or_else(|| "netbox.invalid".to_owned()) }
+    let domain = root.read(&AUTHOR_EMAIL_DOMAIN, mail_domain)?;
+    Some(People { service: service.unwrap_or_else(standard), known, domain })
 }
 
-fn person(section: Section<'_>) -> Option<Signature> {
-    let name = section.require("name", "Write the name as commits shall show it.");
-    let email = section.require("email", "Write the mail address as commits shall show it.");
-    section.close();
+fn person(section: &Section<'_>) -> Option<Signature> {
+    let name = section.require(PERSON_NAME.name, "Write the name as commits shall show it.");
+    let email = section.require(PERSON_EMAIL.name, "Write the mail address as commits shall show it.");
     let name = name.and_then(|setting| setting.parse(in_signature));
     let email = email.and_then(|setting| setting.parse(mail));
     Some(Signature { name: name?, email: email? })

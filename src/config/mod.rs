@@ -7,11 +7,13 @@
 mod branch;
 mod callers;
 mod checks;
+mod declared;
 mod environment;
 mod fabrics;
 mod github;
 mod kinds;
 mod problem;
+mod reference;
 mod remote;
 mod secret;
 mod section;
@@ -25,8 +27,10 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+pub use declared::Standard;
 pub use environment::{CLIENT_VARIABLES, Environment, FILE_VARIABLE, VARIABLES, Variable};
 pub use problem::{Place, Problem};
+pub use reference::{Described, described, reference};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
     Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
@@ -36,9 +40,42 @@ pub use settings::{
 pub use telemetry::Telemetry;
 pub use tls::Tls;
 
+use declared::Group;
 use problem::Report;
 use section::Setting;
 use tree::Node;
+
+/// Every setting, in the reference's order.
+const SETTINGS: Group = Group::single(
+    "",
+    "",
+    &[
+        &service::LISTEN,
+        &service::WORKER_LISTEN,
+        &service::PUBLIC_URL,
+        &service::DATA_DIRECTORY,
+        &service::WORKERS,
+        &service::LEASE_SECONDS,
+        &callers::API_TOKEN,
+        &callers::TRUSTED_PROXIES,
+        &fabrics::AUTHOR_EMAIL_DOMAIN,
+        &sides::NETBOX,
+        &sides::REPOSITORIES,
+        &fabrics::FABRICS,
+        &kinds::KINDS,
+        &service::REDIS,
+        &callers::API_TOKENS,
+        &callers::RATE_LIMITS,
+        &tls::TLS,
+        &service::LOG,
+        &telemetry::TELEMETRY,
+        &service::DEBOUNCE,
+        &service::SCHEDULE,
+        &service::RETRY,
+        &fabrics::SERVICE,
+        &fabrics::PEOPLE,
+    ],
+);
 
 /// The settings file when neither the caller nor `FGD_CONFIG` names one.
 pub const DEFAULT_FILE: &str = "fgd-sync.yaml";
@@ -77,9 +114,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 }
 
 fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Settings> {
-    let root = Setting::root(root, report).section()?;
-    let listen = service::listen(&root);
-    let worker_listen = service::worker_listen(&root);
+    let root = Setting::root(root, report).section(&SETTINGS)?;
+    let listen = service::listen(&root)?;
+    let worker_listen = service::worker_listen(&root)?;
     let data_directory = service::data_directory(&root);
     let tls = tls::tls(&root);
     let public_url = service::public_url(&root, listen, tls.is_some());
@@ -104,7 +141,6 @@ fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Setti
     let retry = service::retry(&root);
     let people = fabrics::people(&root);
     let kinds = kinds::kinds(&root);
-    root.close();
     Some(Settings {
         listen,
         worker_listen,
@@ -112,7 +148,7 @@ fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Setti
         data_directory,
         tls,
         telemetry,
-        log,
+        log: log?,
         redis: redis?,
         api_tokens,
         rate_limits,
@@ -126,7 +162,7 @@ fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Setti
         repositories: sides::usable(repositories),
         crds: fabrics.iter().filter_map(|fabric| Some((fabric.name.clone(), fabric.crds.clone()?))).collect(),
         fabrics: fabrics.into_iter().filter_map(|f| f.whole()).map(|f| (f.name.clone(), f)).collect(),
-        people,
+        people: people?,
         kinds,
         warnings: Vec::new(),
     })

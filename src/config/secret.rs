@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::secret::{SecretError, SecretSource};
 
+use super::declared::{Each, Group, Secret, Standard, Text};
 use super::section::{Section, Setting};
 
 /// A secret of the settings that was read once, to check it and to compare it with others.
@@ -14,17 +15,22 @@ pub(super) struct Found<'a> {
     pub now: SecretString,
 }
 
-/// The setting names of one secret: in place, and in a file.
-pub(super) struct Names {
-    pub text: &'static str,
-    pub file: &'static str,
-}
-
-/// `token` and `token_file`.
-pub(super) const TOKEN: Names = Names { text: "token", file: "token_file" };
+pub(super) const WEBHOOK_SECRET: Secret = Secret {
+    text: "webhook_secret",
+    file: "webhook_secret_file",
+    standard: Standard::Unset,
+    about: "Signs this server's webhooks; without any, deliveries are refused and changes wait for the next comparison.",
+};
+pub(super) const WEBHOOK_SECRETS: Group = Group {
+    name: "webhook_secrets",
+    each: Each::Secrets,
+    about: "Several at once, while one is being replaced.",
+    settings: &[&SECRET_FILE],
+};
+const SECRET_FILE: Text = Text::required("file", "path", "A file that holds the secret.");
 
 /// A secret that may stand in place or in a file, but not in both.
-pub(super) fn one<'a>(section: &Section<'a>, names: &Names) -> Option<Found<'a>> {
+pub(super) fn one<'a>(section: &Section<'a>, names: &Secret) -> Option<Found<'a>> {
     let (text, file) = (section.get(names.text), section.get(names.file));
     if let (Some(text), Some(_)) = (&text, &file) {
         text.refuse(format!("stands beside `{}`", names.file), "Keep one of the two.");
@@ -42,9 +48,14 @@ pub(super) fn one<'a>(section: &Section<'a>, names: &Names) -> Option<Found<'a>>
     }
 }
 
+/// Whether it stands there in one of its forms.
+pub(super) fn is_written(section: &Section<'_>, names: &Secret) -> bool {
+    section.get(names.text).is_some() || section.get(names.file).is_some()
+}
+
 /// As `one`, with a problem when neither is there.
-pub(super) fn required<'a>(section: &Section<'a>, names: &Names, remedy: &str) -> Option<Found<'a>> {
-    if section.get(names.text).is_none() && section.get(names.file).is_none() {
+pub(super) fn required<'a>(section: &Section<'a>, names: &Secret, remedy: &str) -> Option<Found<'a>> {
+    if !is_written(section, names) {
         section.missing(names.text, format!("is missing, and so is `{}`", names.file), remedy);
         return None;
     }
@@ -54,8 +65,8 @@ pub(super) fn required<'a>(section: &Section<'a>, names: &Names, remedy: &str) -
 /// Every webhook secret of a section: `webhook_secret`, `webhook_secret_file`, and the list `webhook_secrets`, whose
 /// items are texts or `{file: path}`. All are valid at once, so that one can be replaced without a gap.
 pub(super) fn webhook_secrets<'a>(section: &Section<'a>) -> Vec<Found<'a>> {
-    let single = one(section, &Names { text: "webhook_secret", file: "webhook_secret_file" });
-    let list = section.get("webhook_secrets").map(|list| list.items()).unwrap_or_default();
+    let single = one(section, &WEBHOOK_SECRET);
+    let list = section.get(WEBHOOK_SECRETS.name).map(|list| list.items()).unwrap_or_default();
     let all: Vec<_> = single.into_iter().chain(list.into_iter().filter_map(item)).collect();
     for secret in all.iter().filter(|secret| secret.now.expose_secret().chars().count() < SHORT) {
         secret.setting.warn(
@@ -75,10 +86,8 @@ fn item<'a>(setting: Setting<'a>) -> Option<Found<'a>> {
         let text = SecretString::from(setting.text()?);
         return found(setting, SecretSource::Text(text));
     }
-    let section = setting.section()?;
-    let file = section.require("file", "Name the file that holds the secret.");
-    section.close();
-    let file = file?;
+    let section = setting.section(&WEBHOOK_SECRETS)?;
+    let file = section.require(SECRET_FILE.name, "Name the file that holds the secret.")?;
     let path = file.path_buf()?;
     found(file, SecretSource::File(path))
 }

@@ -1,11 +1,10 @@
 //! Walking the tree of settings: every look at a setting either yields a value or leaves a problem in the report.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::declared::{Choice, Group, Number, Standard, Text};
 use super::problem::{Place, Problem, Report};
 use super::spelling::nearest;
 use super::tree::{Entry, Node, Value};
@@ -30,12 +29,12 @@ pub(super) struct Setting<'a> {
     report: &'a Report,
 }
 
-/// A map of settings whose names we know. `close` must be called, or unknown names go unseen.
+/// A map of the settings that a group declares; every other name in it is a problem.
 pub(super) struct Section<'a> {
     pub path: String,
     place: Option<Place>,
     entries: &'a [Entry],
-    known: RefCell<BTreeSet<&'static str>>,
+    group: &'static Group,
     report: &'a Report,
 }
 
@@ -106,14 +105,6 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Yes or no: `true`, `false`, `on`, `off`.
-    pub fn switch(&self) -> Option<bool> {
-        match &self.node.value {
-            Value::Bool(value) => Some(*value),
-            _ => self.choice(&[("on", true), ("off", false), ("true", true), ("false", false)]),
-        }
-    }
-
     pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let remedy = format!("Write a whole number from {} to {}.", range.start(), range.end());
         let number = match &self.node.value {
@@ -177,18 +168,16 @@ impl<'a> Setting<'a> {
         nodes.iter().enumerate().map(item).collect()
     }
 
-    pub fn section(&self) -> Option<Section<'a>> {
+    /// The settings of this group; names that it does not declare are reported.
+    pub fn section(&self, group: &'static Group) -> Option<Section<'a>> {
         let Value::Map(entries) = &self.node.value else {
             self.expected("a map", "Write `name: value` lines below it.");
             return None;
         };
-        Some(Section {
-            path: self.path.clone(),
-            place: self.node.place.clone(),
-            entries,
-            known: RefCell::default(),
-            report: self.report,
-        })
+        let (path, place) = (self.path.clone(), self.node.place.clone());
+        let section = Section { path, place, entries, group, report: self.report };
+        section.report_unknown();
+        Some(section)
     }
 
     /// The entries of a map whose names the operator chose.
@@ -208,7 +197,7 @@ impl<'a> Setting<'a> {
 impl<'a> Section<'a> {
     /// The setting of this name; `None` when it is not there or empty.
     pub fn get(&self, name: &'static str) -> Option<Setting<'a>> {
-        self.known.borrow_mut().insert(name);
+        debug_assert!(self.group.names().contains(&name), "`{}` does not declare `{name}`", self.group.name);
         let entry = self.entries.iter().find(|entry| entry.key == name)?;
         if matches!(entry.node.value, Value::Null) {
             return None;
@@ -239,17 +228,39 @@ impl<'a> Section<'a> {
         Problem { setting: join(&self.path, name), place: self.place.clone(), message, remedy }
     }
 
-    pub fn number(&self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        self.get(name).and_then(|setting| setting.number(range)).unwrap_or(default)
+    /// What `read` makes of the text, or of the default where there is no text that it can use.
+    pub fn read<T>(&self, declared: &Text, read: impl Fn(&str) -> Result<T, Refusal>) -> Option<T> {
+        let written = self.get(declared.name).and_then(|setting| setting.parse(&read));
+        written.or_else(|| match declared.standard {
+            Standard::Written(text) => read(text).ok(),
+            Standard::Required | Standard::Unset => None,
+        })
     }
 
-    /// Reports every entry that nobody asked for.
-    pub fn close(self) {
-        let known = self.known.into_inner();
-        for entry in self.entries.iter().filter(|entry| !known.contains(entry.key.as_str())) {
+    pub fn number(&self, declared: &Number) -> u64 {
+        let written = self.get(declared.name).and_then(|setting| setting.number(declared.range.clone()));
+        written.unwrap_or(declared.default)
+    }
+
+    pub fn choice<T: Copy>(&self, declared: &Choice<T>) -> T {
+        let written = self.get(declared.name).and_then(|setting| setting.choice(declared.words));
+        // The first word, which every choice has, is its default.
+        written.unwrap_or(declared.words[0].1)
+    }
+
+    /// The settings of a group that may be left out; all of it is then as if nobody had written it.
+    pub fn group(&self, group: &'static Group) -> Section<'a> {
+        let empty =
+            Section { path: join(&self.path, group.name), place: None, entries: &[], group, report: self.report };
+        self.get(group.name).and_then(|setting| setting.section(group)).unwrap_or(empty)
+    }
+
+    fn report_unknown(&self) {
+        let known = self.group.names();
+        for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let remedy = match nearest(&entry.key, known.iter().copied()) {
                 Some(meant) => format!("Did you mean `{meant}`?"),
-                None => format!("Known here: {}.", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                None => format!("Known here: {}.", known.join(", ")),
             };
             self.report.problem(Problem {
                 setting: join(&self.path, &entry.key),

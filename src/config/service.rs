@@ -1,6 +1,6 @@
 //! The settings of the service itself: where it listens, logs and keeps its ledger, how fast it works.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,43 +9,156 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use super::declared::{Choice, Group, Number, Secret, Standard, Text};
 use super::remote;
-use super::secret::{self, Found, Names};
+use super::secret::{self, Found};
 use super::section::{Refusal, Section, Setting};
 use super::settings::{Debounce, Log, LogFormat, Redis, Retry, Schedule};
 
+const DATA: &str = "/var/lib/fgd-sync";
 const DAY_SECONDS: u64 = 86_400;
 
-pub(super) fn listen(root: &Section<'_>) -> SocketAddr {
-    address(root, "listen", 8080)
+const HOUR_MS: u64 = 3_600_000;
+
+// This machine alone can reach the defaults.
+pub(super) const LISTEN: Text =
+    Text::or("listen", "address and port", "127.0.0.1:8080", "Where webhooks, the API and the dashboard are answered.");
+pub(super) const WORKER_LISTEN: Text = Text::or(
+    "worker_listen",
+    "address and port",
+    "127.0.0.1:8081",
+    "Where `fgd-sync worker` answers for its health and metrics, and nothing else.",
+);
+pub(super) const PUBLIC_URL: Text = Text::optional(
+    "public_url",
+    "http or https address",
+    "Where NetBox, the Git server and people reach this service; `listen` is taken where it is not set.",
+);
+pub(super) const DATA_DIRECTORY: Text =
+    Text::or("data_directory", "path", DATA, "Where copies of repositories and an embedded Redis keep their files.");
+pub(super) const WORKERS: Number = Number {
+    name: "workers",
+    default: 4,
+    range: 1..=256,
+    about: "Runs at the same time; a target (repository and branch) has one at most.",
+};
+pub(super) const LEASE_SECONDS: Number = Number {
+    name: "lease_seconds",
+    default: 90,
+    range: 15..=3_600,
+    about: "After a worker has been silent for so long another may take its target; two thirds of it, and at most 60 s, \
+            bound each push and NetBox write.",
+};
+
+pub(super) const LOG: Group =
+    Group::single("log", "What the service writes to its standard output.", &[&FORMAT, &FILTER]);
+const FORMAT: Choice<LogFormat> = Choice {
+    name: "format",
+    words: &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+    about: "Lines for people, or one JSON object for each.",
+};
+const FILTER: Text = Text::or("filter", "log filter", "info", "What is logged, such as `info,fgd_sync::run=debug`.");
+
+pub(super) const REDIS: Group = Group::single(
+    "redis",
+    "Where the ledger is kept: `redis: embedded` starts a private redis-server in the data directory, a map names a \
+     server. One of the two is required.",
+    &[&REDIS_URL, &REDIS_CA_FILE, &REDIS_PREFIX],
+);
+const REDIS_URL: Secret = Secret {
+    text: "url",
+    file: "url_file",
+    standard: Standard::Required,
+    about: "The server's address, such as `rediss://user:password@host:6379/0` or `unix:///run/redis.sock`.",
+};
+const REDIS_CA_FILE: Text =
+    Text::optional("ca_file", "file", "PEM of the authority that a `rediss://` server is checked against.");
+const REDIS_PREFIX: Text = Text::or("prefix", "text", "fgd", "What every key in Redis begins with.");
+
+pub(super) const DEBOUNCE: Group = Group::single(
+    "debounce",
+    "When the pending changes of a target become a batch, which is one commit.",
+    &[&QUIET_MS, &MAX_WAIT_MS, &MAX_CHANGES],
+);
+const QUIET_MS: Number = Number {
+    name: "quiet_ms",
+    default: 2_000,
+    range: 0..=HOUR_MS,
+    about: "After so much quiet; at most `max_wait_ms`.",
+};
+const MAX_WAIT_MS: Number = Number {
+    name: "max_wait_ms",
+    default: 15_000,
+    range: 0..=HOUR_MS,
+    about: "So long after the first change at the latest.",
+};
+const MAX_CHANGES: Number = Number {
+    name: "max_changes",
+    default: 500,
+    range: 1..=100_000,
+    about: "At once when so many changes are pending.",
+};
+
+pub(super) const SCHEDULE: Group =
+    Group::single("schedule", "What happens without any webhook.", &[&FULL_COMPARISON_MINUTES, &POLL_HEAD_SECONDS]);
+const FULL_COMPARISON_MINUTES: Number = Number {
+    name: "full_comparison_minutes",
+    default: 360,
+    range: 5..=7 * 24 * 60,
+    about: "Each fabric is compared as a whole so often, up to a tenth more or less, so that they spread.",
+};
+const POLL_HEAD_SECONDS: Number = Number {
+    name: "poll_head_seconds",
+    default: 60,
+    range: 5..=DAY_SECONDS,
+    about: "Each branch is asked for its head so often.",
+};
+
+pub(super) const RETRY: Group = Group::single(
+    "retry",
+    "How a run that failed for a passing reason is tried again.",
+    &[&FIRST_WAIT_SECONDS, &LONGEST_WAIT_SECONDS, &ATTEMPTS],
+);
+const FIRST_WAIT_SECONDS: Number = Number {
+    name: "first_wait_seconds",
+    default: 5,
+    range: 1..=DAY_SECONDS,
+    about: "The first wait; each is twice the one before.",
+};
+const LONGEST_WAIT_SECONDS: Number =
+    Number { name: "longest_wait_seconds", default: 900, range: 1..=DAY_SECONDS, about: "No wait is longer." };
+const ATTEMPTS: Number = Number {
+    name: "attempts",
+    default: 20,
+    range: 1..=1_000,
+    about: "After so many the batch is a dead letter, which waits for a person.",
+};
+
+pub(super) fn listen(root: &Section<'_>) -> Option<SocketAddr> {
+    root.read(&LISTEN, address)
 }
 
-pub(super) fn worker_listen(root: &Section<'_>) -> SocketAddr {
-    address(root, "worker_listen", 8081)
+pub(super) fn worker_listen(root: &Section<'_>) -> Option<SocketAddr> {
+    root.read(&WORKER_LISTEN, address)
 }
 
-/// An address to listen on; this machine alone can reach the default.
-fn address(root: &Section<'_>, name: &'static str, port: u16) -> SocketAddr {
-    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let read = |text: &str| {
-        text.parse().map_err(|_| {
-            Refusal::new(
-                format!("`{text}` is not an address and a port"),
-                "Write such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.",
-            )
-        })
-    };
-    root.get(name).and_then(|setting| setting.parse(read)).unwrap_or(default)
+fn address(text: &str) -> Result<SocketAddr, Refusal> {
+    text.parse().map_err(|_| {
+        Refusal::new(
+            format!("`{text}` is not an address and a port"),
+            "Write such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.",
+        )
+    })
 }
 
 /// Where others reach us; made from `listen` where it is not set.
 pub(super) fn public_url(root: &Section<'_>, listen: SocketAddr, tls: bool) -> Option<Url> {
-    if let Some(setting) = root.get("public_url") {
+    if let Some(setting) = root.get(PUBLIC_URL.name) {
         return setting.parse(remote::http).map(with_slash);
     }
     if !listen.ip().is_loopback() {
         root.warn_missing(
-            "public_url",
+            PUBLIC_URL.name,
             format!("is not set: status links and webhooks will point to {listen}"),
             "Set it to the address under which NetBox and people reach this service.",
         );
@@ -63,26 +176,21 @@ pub(super) fn with_slash(mut url: Url) -> Url {
 }
 
 pub(super) fn data_directory(root: &Section<'_>) -> PathBuf {
-    let default = || PathBuf::from("/var/lib/fgd-sync");
-    root.get("data_directory").and_then(|setting| setting.path_buf()).unwrap_or_else(default)
+    let written = root.get(DATA_DIRECTORY.name).and_then(|setting| setting.path_buf());
+    written.unwrap_or_else(|| PathBuf::from(DATA))
 }
 
 pub(super) fn workers(root: &Section<'_>) -> NonZeroUsize {
-    let number = root.number("workers", 4, 1..=256);
+    let number = root.number(&WORKERS);
     usize::try_from(number).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
 pub(super) fn lease(root: &Section<'_>) -> Duration {
-    Duration::from_secs(root.number("lease_seconds", 90, 15..=3_600))
+    Duration::from_secs(root.number(&LEASE_SECONDS))
 }
 
-pub(super) fn log(root: &Section<'_>) -> Log {
-    let mut log = Log { format: LogFormat::default(), filter: "info".to_owned() };
-    let Some(section) = root.get("log").and_then(|setting| setting.section()) else { return log };
-    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-    if let Some(format) = section.get("format").and_then(|setting| setting.choice(&formats)) {
-        log.format = format;
-    }
+pub(super) fn log(root: &Section<'_>) -> Option<Log> {
+    let section = root.group(&LOG);
     let read = |text: &str| match EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(Refusal::new(
@@ -90,20 +198,16 @@ pub(super) fn log(root: &Section<'_>) -> Log {
             "Write such as `info` or `info,fgd_sync::run=debug`.",
         )),
     };
-    if let Some(filter) = section.get("filter").and_then(|setting| setting.parse(read)) {
-        log.filter = filter;
-    }
-    section.close();
-    log
+    Some(Log { format: section.choice(&FORMAT), filter: section.read(&FILTER, read)? })
 }
 
 pub(super) fn redis(root: &Section<'_>) -> Option<Redis> {
     const CHOICES: &str = "Write `redis: embedded` (a private redis-server in the data directory) or \
                            `redis: {url: redis://host:6379}` (your own server; FGD_REDIS_URL does the same).";
-    let setting = root.require("redis", CHOICES)?;
+    let setting = root.require(REDIS.name, CHOICES)?;
     match &setting.node.value {
         super::tree::Value::Text(text) if text == "embedded" => Some(Redis::Embedded),
-        super::tree::Value::Map(_) => redis_server(setting.section()?, CHOICES),
+        super::tree::Value::Map(_) => redis_server(&setting.section(&REDIS)?, CHOICES),
         _ => {
             setting.refuse("neither `embedded` nor a map with `url`", CHOICES);
             None
@@ -111,15 +215,14 @@ pub(super) fn redis(root: &Section<'_>) -> Option<Redis> {
     }
 }
 
-fn redis_server(section: Section<'_>, choices: &str) -> Option<Redis> {
-    let url = secret::required(&section, &Names { text: "url", file: "url_file" }, choices);
-    let ca_file = section.get("ca_file");
+fn redis_server(section: &Section<'_>, choices: &str) -> Option<Redis> {
+    let url = secret::required(section, &REDIS_URL, choices);
+    let ca_file = section.get(REDIS_CA_FILE.name);
     let usable = url.as_ref().is_none_or(|url| redis_url(url, ca_file.as_ref()));
     let ca_file = ca_file.and_then(|setting| setting.readable_file());
-    let prefix = section.get("prefix").and_then(|setting| setting.parse(redis_prefix));
-    section.close();
+    let prefix = section.read(&REDIS_PREFIX, redis_prefix);
     let url = url.filter(|_| usable)?;
-    Some(Redis::Server { url: url.source, ca_file, prefix: prefix.unwrap_or_else(|| "fgd".to_owned()) })
+    Some(Redis::Server { url: url.source, ca_file, prefix: prefix? })
 }
 
 fn redis_prefix(text: &str) -> Result<String, Refusal> {
@@ -154,53 +257,43 @@ fn redis_url(found: &Found<'_>, ca_file: Option<&Setting<'_>>) -> bool {
 }
 
 pub(super) fn debounce(root: &Section<'_>) -> Debounce {
-    const HOUR_MS: u64 = 3_600_000;
-    let (mut quiet_ms, mut max_wait_ms, mut max_changes) = (2_000, 15_000, 500);
-    if let Some(section) = root.get("debounce").and_then(|setting| setting.section()) {
-        quiet_ms = section.number("quiet_ms", quiet_ms, 0..=HOUR_MS);
-        max_wait_ms = section.number("max_wait_ms", max_wait_ms, 0..=HOUR_MS);
-        max_changes = section.number("max_changes", max_changes, 1..=100_000);
-        if quiet_ms > max_wait_ms {
-            section.missing(
-                "quiet_ms",
-                format!("{quiet_ms} is more than max_wait_ms, {max_wait_ms}"),
-                "Wait at most as long for quiet as for the whole batch.",
-            );
-        }
-        section.close();
+    let section = root.group(&DEBOUNCE);
+    let (quiet_ms, max_wait_ms) = (section.number(&QUIET_MS), section.number(&MAX_WAIT_MS));
+    if quiet_ms > max_wait_ms {
+        section.missing(
+            QUIET_MS.name,
+            format!("{quiet_ms} is more than max_wait_ms, {max_wait_ms}"),
+            "Wait at most as long for quiet as for the whole batch.",
+        );
     }
-    let (quiet, max_wait) = (Duration::from_millis(quiet_ms), Duration::from_millis(max_wait_ms));
-    Debounce { quiet, max_wait, max_changes }
+    Debounce {
+        quiet: Duration::from_millis(quiet_ms),
+        max_wait: Duration::from_millis(max_wait_ms),
+        max_changes: section.number(&MAX_CHANGES),
+    }
 }
 
 pub(super) fn schedule(root: &Section<'_>) -> Schedule {
-    let (mut minutes, mut seconds) = (360, 60);
-    if let Some(section) = root.get("schedule").and_then(|setting| setting.section()) {
-        minutes = section.number("full_comparison_minutes", minutes, 5..=7 * 24 * 60);
-        seconds = section.number("poll_head_seconds", seconds, 5..=DAY_SECONDS);
-        section.close();
+    let section = root.group(&SCHEDULE);
+    Schedule {
+        full_comparison: Duration::from_secs(section.number(&FULL_COMPARISON_MINUTES) * 60),
+        poll_head: Duration::from_secs(section.number(&POLL_HEAD_SECONDS)),
     }
-    Schedule { full_comparison: Duration::from_secs(minutes * 60), poll_head: Duration::from_secs(seconds) }
 }
 
 pub(super) fn retry(root: &Section<'_>) -> Retry {
-    let (mut first, mut longest, mut attempts) = (5, 900, 20);
-    if let Some(section) = root.get("retry").and_then(|setting| setting.section()) {
-        first = section.number("first_wait_seconds", first, 1..=DAY_SECONDS);
-        longest = section.number("longest_wait_seconds", longest, 1..=DAY_SECONDS);
-        attempts = section.number("attempts", attempts, 1..=1_000);
-        if first > longest {
-            section.missing(
-                "first_wait_seconds",
-                format!("{first} is more than longest_wait_seconds, {longest}"),
-                "Begin with a shorter wait than the longest.",
-            );
-        }
-        section.close();
+    let section = root.group(&RETRY);
+    let (first, longest) = (section.number(&FIRST_WAIT_SECONDS), section.number(&LONGEST_WAIT_SECONDS));
+    if first > longest {
+        section.missing(
+            FIRST_WAIT_SECONDS.name,
+            format!("{first} is more than longest_wait_seconds, {longest}"),
+            "Begin with a shorter wait than the longest.",
+        );
     }
     Retry {
         first_wait: Duration::from_secs(first),
         longest_wait: Duration::from_secs(longest),
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        attempts: u32::try_from(section.number(&ATTEMPTS)).unwrap_or(u32::MAX),
     }
 }

@@ -9,12 +9,119 @@ use url::Url;
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::SecretSource;
 
+use super::declared::{Choice, Each, Group, Secret, Standard, Text};
 use super::github;
 use super::remote::{self, RemoteUrl, Transport};
-use super::secret::{self, Found, TOKEN};
+use super::secret::{self, Found, WEBHOOK_SECRET, WEBHOOK_SECRETS};
 use super::section::{Refusal, Section, Setting};
 use super::service::with_slash;
 use super::settings::{Access, Login, NetBox, ObjectModel, Repository, Switch};
+
+pub(super) const NETBOX: Group = Group {
+    name: "netbox",
+    each: Each::Named,
+    about: "The NetBoxes, by a name of your own (lower-case letters, digits and dashes). One is required.",
+    settings: &[
+        &NETBOX_URL,
+        &NETBOX_TOKEN,
+        &WEBHOOK_SECRET,
+        &WEBHOOK_SECRETS,
+        &MODEL,
+        &FABRIC_STATUS,
+        &JOURNAL,
+        &CUSTOM_LINKS,
+        &CA_FILE,
+        &PROXY,
+    ],
+};
+const NETBOX_URL: Text = Text::required("url", "http or https address", "NetBox's own address, without /api.");
+const NETBOX_TOKEN: Secret = Secret {
+    text: "token",
+    file: "token_file",
+    standard: Standard::Required,
+    about: "An API token of a user of its own.",
+};
+const MODEL: Choice<ObjectModel> = Choice {
+    name: "model",
+    words: &[("custom_objects", ObjectModel::CustomObjects), ("hedgehog", ObjectModel::Hedgehog)],
+    about: "Where the objects are: in custom object types, or in the Hedgehog plugin's own models.",
+};
+const FABRIC_STATUS: Choice<Switch> = Choice {
+    name: "fabric_status",
+    words: &[("on", Switch::On), ("off", Switch::Off)],
+    about: "Whether NetBox is told how its fabrics stand.",
+};
+const JOURNAL: Choice<Switch> = Choice {
+    name: "journal",
+    words: &[("off", Switch::Off), ("on", Switch::On)],
+    about: "Whether objects get journal entries of what commits did to them, and of conflicts.",
+};
+const CUSTOM_LINKS: Choice<Switch> = Choice {
+    name: "custom_links",
+    words: &[("on", Switch::On), ("off", Switch::Off)],
+    about: "Whether `setup netbox` makes links from NetBox's pages to `public_url`.",
+};
+pub(super) const CA_FILE: Text = Text::optional(
+    "ca_file",
+    "file",
+    "PEM of an authority that an https server is checked against, beside the known ones.",
+);
+pub(super) const PROXY: Text = Text::optional(
+    "proxy",
+    "http or https address",
+    "A proxy on the way to it; the environment's (HTTPS_PROXY) counts where it is not set.",
+);
+
+pub(super) const REPOSITORIES: Group = Group {
+    name: "repositories",
+    each: Each::Named,
+    about: "The Git repositories, by a name of your own (lower-case letters, digits and dashes). One is required.",
+    settings: &[
+        &KIND,
+        &REPOSITORY_URL,
+        &GITHUB,
+        &USER,
+        &TOKEN,
+        &WEBHOOK_SECRET,
+        &WEBHOOK_SECRETS,
+        &CA_FILE,
+        &PROXY,
+        &SSH_KEY_FILE,
+        &KNOWN_HOSTS_FILE,
+        &github::API_URL,
+        &github::APP,
+        &github::SIGNED,
+        &github::COMMIT_STATUS,
+        &github::DELIVERY,
+    ],
+};
+const KIND: Choice<RepositoryKind> = Choice {
+    name: "kind",
+    words: &[("git", RepositoryKind::Git), ("github", RepositoryKind::GitHub)],
+    about: "How it is spoken to: through git, or through GitHub's API alone.",
+};
+pub(super) const REPOSITORY_URL: Text = Text::optional(
+    "url",
+    "https, ssh or `git@host:path` address, or local path",
+    "Where it is; required for kind `git`, on `github` only where webhooks call it by another address.",
+);
+pub(super) const GITHUB: Text = Text::optional(
+    "github",
+    "owner/name",
+    "Its name on GitHub: required for kind `github`, else what webhooks call it where that is not in `url`.",
+);
+const USER: Text =
+    Text::or("user", "text", "x-access-token", "The name that goes with the token over http; kind `git`.");
+pub(super) const TOKEN: Secret = Secret {
+    text: "token",
+    file: "token_file",
+    standard: Standard::Unset,
+    about: "The token for http addresses and for kind `github`.",
+};
+const SSH_KEY_FILE: Text =
+    Text::optional("ssh_key_file", "file", "The private key for ssh addresses; what ssh finds by itself without it.");
+const KNOWN_HOSTS_FILE: Text =
+    Text::optional("known_hosts_file", "file", "The hosts that ssh trusts; the user's own without it.");
 
 /// Everything that was read of one side, usable or not: the cross-checks look at all of it.
 pub(super) struct Side<'a, Name, Value> {
@@ -35,46 +142,42 @@ pub(super) fn usable<Name: Ord, Value>(sides: Vec<Side<'_, Name, Value>>) -> BTr
 }
 
 pub(super) fn netboxes<'a>(root: &Section<'a>) -> NetBoxes<'a> {
-    let Some(all) = root.require("netbox", "Write `netbox:` and below it `main: {url: …, token_file: …}`.") else {
+    let Some(all) = root.require(NETBOX.name, "Write `netbox:` and below it `main: {url: …, token_file: …}`.")
+    else {
         return Vec::new();
     };
     let mut sides = Vec::new();
     for (name, setting) in all.named() {
         check_name(name, &setting);
-        let Some(section) = setting.section() else { continue };
+        let Some(section) = setting.section(&NETBOX) else { continue };
         let secrets = secret::webhook_secrets(&section);
-        if secrets.is_empty() && section.get("webhook_secret").is_none() && section.get("webhook_secrets").is_none() {
+        if secrets.is_empty()
+            && section.get(WEBHOOK_SECRET.text).is_none()
+            && section.get(WEBHOOK_SECRETS.name).is_none()
+        {
             section.warn_missing(
-                "webhook_secret",
+                WEBHOOK_SECRET.text,
                 "is not set: deliveries of this NetBox are refused, and changes wait for the next comparison",
                 "Set it to the secret of NetBox's webhook.",
             );
         }
         let value = netbox(&section, sources(&secrets));
-        section.close();
         sides.push(Side { name: NetBoxName::new(name), setting, value, secrets: now(secrets) });
     }
     sides
 }
 
 fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<NetBox> {
-    let url = section.require("url", "Write such as https://netbox.example.com.");
-    let token = secret::required(section, &TOKEN, "Give an API token of NetBox, or the file that holds it.");
-    let models = [("custom_objects", ObjectModel::CustomObjects), ("hedgehog", ObjectModel::Hedgehog)];
-    let model = section.get("model").and_then(|setting| setting.choice(&models)).unwrap_or_default();
-    let ca_file = section.get("ca_file").and_then(|setting| setting.readable_file());
-    let proxy = section.get("proxy").and_then(|setting| setting.parse(remote::http));
-    let fabric_status = switch(section, "fabric_status", Switch::On);
-    let custom_links = switch(section, "custom_links", Switch::On);
-    let journal = switch(section, "journal", Switch::Off);
+    let url = section.require(NETBOX_URL.name, "Write such as https://netbox.example.com.");
+    let token = secret::required(section, &NETBOX_TOKEN, "Give an API token of NetBox, or the file that holds it.");
+    let model = section.choice(&MODEL);
+    let ca_file = section.get(CA_FILE.name).and_then(|setting| setting.readable_file());
+    let proxy = section.get(PROXY.name).and_then(|setting| setting.parse(remote::http));
+    let (fabric_status, custom_links) = (section.choice(&FABRIC_STATUS), section.choice(&CUSTOM_LINKS));
+    let journal = section.choice(&JOURNAL);
     let url = url.and_then(|setting| server(&setting))?;
     let token = token?.source;
     Some(NetBox { url, token, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links, journal })
-}
-
-fn switch(section: &Section<'_>, name: &'static str, standard: Switch) -> Switch {
-    let words = [("on", Switch::On), ("off", Switch::Off)];
-    section.get(name).and_then(|setting| setting.choice(&words)).unwrap_or(standard)
 }
 
 fn server(setting: &Setting<'_>) -> Option<Url> {
@@ -89,17 +192,16 @@ fn server(setting: &Setting<'_>) -> Option<Url> {
 }
 
 pub(super) fn repositories<'a>(root: &Section<'a>, data_directory: &Path) -> Repositories<'a> {
-    let Some(all) = root.require("repositories", "Write `repositories:` and below it `main: {url: …}`.") else {
+    let Some(all) = root.require(REPOSITORIES.name, "Write `repositories:` and below it `main: {url: …}`.") else {
         return Vec::new();
     };
     let mut sides = Vec::new();
     for (name, setting) in all.named() {
         let named = check_name(name, &setting);
-        let Some(section) = setting.section() else { continue };
+        let Some(section) = setting.section(&REPOSITORIES) else { continue };
         let secrets = secret::webhook_secrets(&section);
         let cache = data_directory.join("repositories").join(name);
         let value = repository(&section, cache, sources(&secrets)).filter(|_| named);
-        section.close();
         sides.push(Side { name: RepoName::new(name), setting, value, secrets: now(secrets) });
     }
     sides
@@ -110,14 +212,13 @@ fn repository(
     cache_directory: PathBuf,
     webhook_secrets: Vec<SecretSource>,
 ) -> Option<Repository> {
-    let kinds = [("git", RepositoryKind::Git), ("github", RepositoryKind::GitHub)];
-    match section.get("kind").and_then(|kind| kind.choice(&kinds)).unwrap_or_default() {
+    match section.choice(&KIND) {
         RepositoryKind::Git => {
             github::refuse_its_own(section);
             git_repository(section, cache_directory, webhook_secrets)
         }
         RepositoryKind::GitHub => {
-            for setting in ["user"].iter().chain(&SSH).filter_map(|name| section.get(name)) {
+            for setting in [USER.name].iter().chain(&SSH).filter_map(|name| section.get(name)) {
                 setting.refuse("has no effect on kind `github`", "Take it away, or use kind `git`.");
             }
             github::repository(section, cache_directory, webhook_secrets)
@@ -126,10 +227,9 @@ fn repository(
 }
 
 /// How a repository is spoken to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 enum RepositoryKind {
     /// Through git.
-    #[default]
     Git,
     /// Through GitHub's API.
     GitHub,
@@ -140,8 +240,8 @@ fn git_repository(
     cache_directory: PathBuf,
     webhook_secrets: Vec<SecretSource>,
 ) -> Option<Repository> {
-    let github = section.get("github").and_then(|setting| setting.parse(full_name));
-    let address = section.require("url", "Write such as https://git.example.com/team/fabric.git.");
+    let github = section.get(GITHUB.name).and_then(|setting| setting.parse(full_name));
+    let address = section.require(REPOSITORY_URL.name, "Write such as https://git.example.com/team/fabric.git.");
     let url = address.as_ref().and_then(|setting| setting.parse(RemoteUrl::read));
     let access = access(section, url.as_ref().map(RemoteUrl::transport));
     let url = url?;
@@ -153,8 +253,8 @@ fn git_repository(
     Some(Repository { url, access, webhook_secrets, github, cache_directory })
 }
 
-const HTTP: [&str; 5] = ["user", "token", "token_file", "ca_file", "proxy"];
-const SSH: [&str; 2] = ["ssh_key_file", "known_hosts_file"];
+const HTTP: [&str; 5] = [USER.name, TOKEN.text, TOKEN.file, CA_FILE.name, PROXY.name];
+const SSH: [&str; 2] = [SSH_KEY_FILE.name, KNOWN_HOSTS_FILE.name];
 
 /// Reads the settings of every way, and refuses those that this address does not use.
 fn access(section: &Section<'_>, transport: Option<Transport>) -> Access {
@@ -163,9 +263,6 @@ fn access(section: &Section<'_>, transport: Option<Transport>) -> Access {
             setting.refuse(format!("has no effect on {way}"), "Take it away, or use another form of `url`.");
         }
     };
-    for name in HTTP.iter().chain(&SSH) {
-        section.get(name);
-    }
     match transport {
         None => Access::Local,
         Some(Transport::Local) => {
@@ -175,30 +272,30 @@ fn access(section: &Section<'_>, transport: Option<Transport>) -> Access {
         }
         Some(Transport::Ssh) => {
             refuse_others(&HTTP, "an ssh address");
-            let file = |name| section.get(name).and_then(|setting| setting.readable_file());
-            Access::Ssh { key_file: file("ssh_key_file"), known_hosts_file: file("known_hosts_file") }
+            let file = |declared: &Text| section.get(declared.name).and_then(|setting| setting.readable_file());
+            Access::Ssh { key_file: file(&SSH_KEY_FILE), known_hosts_file: file(&KNOWN_HOSTS_FILE) }
         }
         Some(Transport::Http) => {
             refuse_others(&SSH, "an http address");
             Access::Http {
                 login: login(section),
-                ca_file: section.get("ca_file").and_then(|setting| setting.readable_file()),
-                proxy: section.get("proxy").and_then(|setting| setting.parse(remote::http)),
+                ca_file: section.get(CA_FILE.name).and_then(|setting| setting.readable_file()),
+                proxy: section.get(PROXY.name).and_then(|setting| setting.parse(remote::http)),
             }
         }
     }
 }
 
 fn login(section: &Section<'_>) -> Option<Login> {
-    let user = section.get("user");
+    let user = section.get(USER.name);
     let Some(token) = secret::one(section, &TOKEN) else {
-        if let Some(user) = user.filter(|_| section.get("token").is_none() && section.get("token_file").is_none()) {
+        if let Some(user) = user.filter(|_| !secret::is_written(section, &TOKEN)) {
             user.refuse("stands without a token", "Add `token_file`, or take the user away.");
         }
         return None;
     };
     // GitHub wants this name for the tokens of an App; the other servers look at the token alone.
-    let user = user.and_then(|setting| setting.text()).unwrap_or("x-access-token").to_owned();
+    let user = section.read(&USER, |text| Ok(text.to_owned()))?;
     Some(Login { user, token: token.source })
 }
 

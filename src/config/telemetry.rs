@@ -5,10 +5,24 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
+use super::declared::{Choice, Group, Text};
 use super::environment::Environment;
 use super::remote;
 use super::section::{Refusal, Section};
 use super::service::with_slash;
+
+pub(super) const TELEMETRY: Group =
+    Group::single("telemetry", "Traces by OTLP/HTTP, in JSON.", &[&OTLP_ENDPOINT, &PROPAGATE]);
+const OTLP_ENDPOINT: Text = Text::optional(
+    "otlp_endpoint",
+    "http or https address",
+    "Where traces go, `/v1/traces` being added; OTEL_EXPORTER_OTLP_ENDPOINT and the like count without it.",
+);
+const PROPAGATE: Choice<bool> = Choice {
+    name: "propagate",
+    words: &[("off", false), ("on", true)],
+    about: "Whether requests to NetBox and Git servers carry a `traceparent` header.",
+};
 
 /// Traces by OTLP/HTTP.
 #[derive(Clone)]
@@ -37,16 +51,10 @@ impl fmt::Debug for Telemetry {
 
 pub(super) fn telemetry(root: &Section<'_>, environment: &Environment) -> Telemetry {
     let variable = |name: &str| environment.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let (mut endpoint, mut propagate, mut is_set) = (None, false, false);
-    if let Some(section) = root.get("telemetry").and_then(|setting| setting.section()) {
-        if let Some(setting) = section.get("otlp_endpoint") {
-            is_set = true;
-            endpoint = setting.parse(remote::http).map(traces_below);
-        }
-        propagate = section.get("propagate").and_then(|setting| setting.switch()).unwrap_or(false);
-        section.close();
-    }
-    if !is_set {
+    let section = root.group(&TELEMETRY);
+    let written = section.get(OTLP_ENDPOINT.name);
+    let mut endpoint = written.as_ref().and_then(|setting| setting.parse(remote::http)).map(traces_below);
+    if written.is_none() {
         let refused = |name: &'static str| {
             let read = variable(name).map(|text| remote::http(text).map_err(|refusal| (name, refusal)));
             read.transpose()
@@ -58,7 +66,7 @@ pub(super) fn telemetry(root: &Section<'_>, environment: &Environment) -> Teleme
             (Ok(Some(whole)), _) => Some(whole),
             (Ok(None), Ok(root)) => root.map(traces_below),
             (Err((name, Refusal { message, remedy })), _) | (Ok(None), Err((name, Refusal { message, remedy }))) => {
-                root.missing("telemetry", format!("{name} {message}"), remedy);
+                root.missing(TELEMETRY.name, format!("{name} {message}"), remedy);
                 None
             }
         };
@@ -76,7 +84,7 @@ pub(super) fn telemetry(root: &Section<'_>, environment: &Environment) -> Teleme
     if !resource.iter().any(|(key, _)| key == "service.name") {
         resource.push(("service.name".to_owned(), "fgd-sync".to_owned()));
     }
-    Telemetry { endpoint, headers, resource, propagate }
+    Telemetry { endpoint, headers, resource, propagate: section.choice(&PROPAGATE) }
 }
 
 /// An endpoint without a path of its own is the root of all signals.

@@ -37,8 +37,20 @@ pub enum Mode {
 pub enum Edit {
     /// The file has these bytes from now on (mode kept, or 100644 when new).
     Write(Bytes),
+    /// The same for a file that comes from another path: when new, it has the mode that the base has there.
+    Move { from: RepoPath, bytes: Bytes },
     /// The path is gone; harmless where it is already.
     Delete,
+}
+
+impl Edit {
+    /// What the file holds from now on; `None` when it is gone.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Write(bytes) | Self::Move { bytes, .. } => Some(bytes),
+            Self::Delete => None,
+        }
+    }
 }
 
 /// The edits of one commit, by path from the repository's root.

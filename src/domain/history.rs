@@ -18,6 +18,11 @@ pub enum BreakKind {
 }
 
 impl BreakKind {
+    /// Whether an error with this code is about a break.
+    pub fn is_code(code: &str) -> bool {
+        [Self::BranchGone, Self::HistoryRewritten, Self::RepositoryReplaced].iter().any(|kind| kind.as_str() == code)
+    }
+
     /// The word, as the API and the ledger spell it; also the code of the error.
     pub fn as_str(self) -> &'static str {
         match self {

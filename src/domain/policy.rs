@@ -146,8 +146,13 @@ pub struct DeletionGuard {
     pub window: Duration,
 }
 
+impl DeletionGuard {
+    /// What holds where nobody chose.
+    pub const STANDARD: Self = Self { count: 20, percent: 30, window: Duration::from_secs(600) };
+}
+
 impl Default for DeletionGuard {
     fn default() -> Self {
-        Self { count: 20, percent: 30, window: Duration::from_secs(600) }
+        Self::STANDARD
     }
 }

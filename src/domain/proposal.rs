@@ -44,12 +44,13 @@ impl Review {
 pub fn fingerprint(edits: &Edits) -> String {
     let mut hash = Sha256::new();
     for (path, edit) in edits {
-        let (verb, content): (u8, &[u8]) = match edit {
-            Edit::Write(bytes) => (b'w', bytes),
-            Edit::Delete => (b'd', &[]),
+        let (verb, from, content): (u8, &str, &[u8]) = match edit {
+            Edit::Write(bytes) => (b'w', "", bytes),
+            Edit::Move { from, bytes } => (b'm', from.as_str(), bytes),
+            Edit::Delete => (b'd', "", &[]),
         };
         hash.update([verb]);
-        for part in [path.as_str().as_bytes(), content] {
+        for part in [path.as_str().as_bytes(), from.as_bytes(), content] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

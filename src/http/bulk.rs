@@ -11,7 +11,8 @@ use crate::ledger::types::{Accepted, Note};
 
 use super::HttpState;
 use super::answers::AcceptedView;
-use super::fabrics::{ask, find};
+use super::asking::ask;
+use super::fabrics::find;
 use super::input::{JsonBody, NoParameters, Query, bad_field, reason};
 use super::problem::Problem;
 use super::token::{ApiToken, Operator};
@@ -83,12 +84,7 @@ struct BulkItemView {
     responses(
         (status = 202, description = "Every selected fabric with its job", body = BulkView),
         (status = 400, description = "A parameter or field is unknown or wrong, or nothing is selected", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric; nothing was done", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]

@@ -110,9 +110,6 @@ enum HealthWord {
     ),
     responses(
         (status = 200, description = "A page of the settings' repositories, by name", body = RepositoriesView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
@@ -140,12 +137,7 @@ pub(super) async fn list_repositories(
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "NetBoxes on a page; 100 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of the settings' NetBoxes, by name", body = NetBoxesView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of the settings' NetBoxes, by name", body = NetBoxesView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/netboxes")]

@@ -147,12 +147,7 @@ pub(super) struct EndedView {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 200, description = "Letters on a page; 50 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of dead letters", body = LettersView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of dead letters", body = LettersView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/dead-letters")]
@@ -176,12 +171,8 @@ pub(super) async fn list_dead_letters(
     params(("job" = String, Path, description = "A job of the letter")),
     responses(
         (status = 202, description = "The same job, queued again", body = AcceptedView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has no dead letter", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]
@@ -206,14 +197,8 @@ pub(super) async fn replay_dead_letter(
     request_body(content = DiscardRequest, example = json!({"reason": "the fabric is dismantled"})),
     responses(
         (status = 200, description = "The job as it is now", body = JobView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has no dead letter", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["admin"])),
 )]
@@ -247,11 +232,6 @@ pub(super) async fn discard(state: &HttpState, token: &ApiToken, job: &str, why:
     responses(
         (status = 200, description = "How many", body = EndedView),
         (status = 400, description = "A parameter or field is unknown or wrong, or none is given", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]
@@ -273,11 +253,6 @@ pub(super) async fn replay_dead_letters(
     responses(
         (status = 200, description = "How many", body = EndedView),
         (status = 400, description = "A parameter or field is unknown or wrong, or none is given", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["admin"])),
 )]

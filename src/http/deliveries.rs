@@ -97,9 +97,6 @@ pub(super) enum DeliveryOutcome {
     ),
     responses(
         (status = 200, description = "Newest first; the newest 10,000 are kept, and the newest 1,000 ignored ones", body = DeliveriesView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]

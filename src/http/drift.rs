@@ -10,7 +10,8 @@ use crate::ledger::drift::{Comparison, DriftRecord, DriftSubject, FabricDrift, S
 
 use super::HttpState;
 use super::answers::AcceptedView;
-use super::fabrics::{ask, find};
+use super::asking::answer_with_job;
+use super::fabrics::find;
 use super::input::{JsonBody, NoParameters, Query, bad_field, bad_parameter, limit};
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView};
@@ -129,13 +130,7 @@ enum ReconcileMode {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Items on a page; 100 when not given"),
     ),
-    responses(
-        (status = 200, description = "What differs", body = DriftView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "What differs", body = DriftView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics/{name}/drift")]
@@ -178,16 +173,7 @@ pub(super) async fn show_drift(
     tag = "fabrics",
     params(("name" = String, Path, description = "The fabric's name")),
     request_body(content = ReconcileRequest, example = json!({"mode": "report"})),
-    responses(
-        (status = 202, description = "The job that does it", body = AcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 202, description = "The job that does it", body = AcceptedView)),
     security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/reconcile")]
@@ -204,8 +190,7 @@ pub(super) async fn reconcile_fabric(
         Some(ReconcileMode::Heal) => ("reconciliation", Change::Everything),
         Some(ReconcileMode::Report) => ("drift report", Change::DryRun),
     };
-    let accepted = ask(&state, fabric, format!("{what} by {}", token.name), change).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+    answer_with_job(&state, fabric, format!("{what} by {}", token.name), change).await
 }
 
 fn read_difference(text: &str) -> Result<Difference, Problem> {

@@ -104,7 +104,6 @@ pub(super) enum EventView {
         (status = 200, description = "Events without an end", body = Sent, content_type = "text/event-stream",
             example = json!("id: 1795236530238-0\nevent: job\ndata: {\"job_id\":\"01KAJ3V0M1W9T6N4ZC5X8R7QHD\",\"state\":\"succeeded\",\"finished\":true,\"fabrics\":[\"lab-fabric\"],\"at\":\"2026-11-21T04:48:50.238Z\"}\n\n")),
         (status = 400, description = "A parameter or the Last-Event-ID is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Redis cannot be reached, or too many listen", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),

@@ -1,28 +1,24 @@
-//! `/api/v1/fabrics`: how each fabric stands, and what a person may ask for it.
+//! `/api/v1/fabrics`: how each fabric stands.
 
-use std::collections::BTreeSet;
-
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::change::Change;
-use crate::domain::key::Key;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{Accept, Accepted, FabricStanding, Origin, Pauses};
+use crate::ledger::types::{FabricStanding, Pauses};
 
 use super::HttpState;
-use super::answers::{AcceptedView, ErrorView};
+use super::answers::ErrorView;
 use super::history::HistoryBreakView;
-use super::input::{JsonBody, NoParameters, Query, limit};
+use super::input::{NoParameters, Query, limit};
 use super::netbox_status::NetBoxStatusView;
 use super::onboarding::{DirectoryView, ForeignView};
 use super::pausing::PauseView;
 use super::problem::Problem;
 use super::report::{KeyView, ReasonView, ReportView};
 use super::time::{millis, rfc3339};
-use super::token::{Admin, ApiToken, Operator};
+use super::token::ApiToken;
 
 /// Largest page, and the one when none is asked for.
 const MOST: usize = 500;
@@ -174,28 +170,6 @@ struct HeldView {
     reason: ReasonView,
 }
 
-/// What to do in a sync.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SyncRequest {
-    /// Only plan and tell; nothing is written on either side.
-    #[serde(default)]
-    #[schema(default = false)]
-    dry_run: bool,
-}
-
-/// The deletions that were confirmed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "confirmed": [{"kind": "VPC", "namespace": "default", "name": "web"}],
-    "job": {"job_id": "01KAJ3V0M1W9T6N4ZC5X8R7QHD", "status_url": "https://sync.example.com/api/v1/jobs/01KAJ3V0M1W9T6N4ZC5X8R7QHD", "delivery": "new"},
-}))]
-pub(super) struct ConfirmedView {
-    confirmed: Vec<KeyView>,
-    /// The job that carries them out; null when nothing was held.
-    job: Option<AcceptedView>,
-}
-
 /// Lists the fabrics
 #[utoipa::path(
     tag = "fabrics",
@@ -205,12 +179,7 @@ pub(super) struct ConfirmedView {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "Fabrics on a page; 100 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of the settings' fabrics, by name", body = FabricsView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of the settings' fabrics, by name", body = FabricsView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics")]
@@ -246,13 +215,7 @@ async fn views(state: &HttpState, fabrics: &[&Fabric], pauses: &Pauses) -> Resul
 #[utoipa::path(
     tag = "fabrics",
     params(("name" = String, Path, description = "The fabric's name")),
-    responses(
-        (status = 200, description = "The fabric", body = FabricDetailView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "The fabric", body = FabricDetailView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics/{name}")]
@@ -278,126 +241,6 @@ pub(super) async fn show_fabric(
         broken_history: broken.map(HistoryBreakView::from),
         last_run: status.last_run.map(ReportView::from),
     }))
-}
-
-/// Compares a fabric as a whole, now
-///
-/// With `dry_run` nothing is written; the plan is the report of the job.
-#[utoipa::path(
-    tag = "fabrics",
-    params(("name" = String, Path, description = "The fabric's name")),
-    request_body(content = Option<SyncRequest>, description = "None is the same as `{}`", example = json!({"dry_run": true})),
-    responses(
-        (status = 202, description = "The job that does it", body = AcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
-    security(("api_token" = ["operate"])),
-)]
-#[post("/api/v1/fabrics/{name}/sync")]
-pub(super) async fn sync_fabric(
-    Operator(token): Operator,
-    _query: Query<NoParameters>,
-    name: web::Path<String>,
-    body: JsonBody<SyncRequest>,
-    state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let fabric = find(&state, &name)?;
-    let (what, change) = if body.0.dry_run { ("dry run", Change::DryRun) } else { ("sync", Change::Everything) };
-    let accepted = ask(&state, fabric, format!("{what} by {}", token.name), change).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
-}
-
-/// Lets the deletions go that the guard holds
-///
-/// Exactly those that `GET /api/v1/fabrics/{name}` lists as `guarded` when the request arrives.
-#[utoipa::path(
-    tag = "fabrics",
-    params(("name" = String, Path, description = "The fabric's name")),
-    responses(
-        (status = 202, description = "What was confirmed, and the job that carries it out", body = ConfirmedView),
-        (status = 200, description = "No deletion was held", body = ConfirmedView, example = json!({"confirmed": [], "job": null})),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
-    security(("api_token" = ["admin"])),
-)]
-#[post("/api/v1/fabrics/{name}/confirm-deletions")]
-pub(super) async fn confirm_deletions(
-    Admin(token): Admin,
-    _query: Query<NoParameters>,
-    name: web::Path<String>,
-    state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let (keys, accepted) = confirm(&state, &token, find(&state, &name)?).await?;
-    let Some(accepted) = accepted else {
-        return Ok(HttpResponse::Ok().json(ConfirmedView { confirmed: Vec::new(), job: None }));
-    };
-    let confirmed = keys.into_iter().map(KeyView::from).collect();
-    Ok(HttpResponse::Accepted().json(ConfirmedView { confirmed, job: Some(AcceptedView::of(&state, &accepted)) }))
-}
-
-/// Lets a fabric's guarded deletions go: which they are, and the job that carries them out when there are any.
-pub(super) async fn confirm(
-    state: &HttpState,
-    token: &ApiToken,
-    fabric: &Fabric,
-) -> Result<(BTreeSet<Key>, Option<Accepted>), Problem> {
-    let keys = state.ledger.confirm_deletions(&fabric.name).await?;
-    if keys.is_empty() {
-        return Ok((keys, None));
-    }
-    let what = format!("{} deletions confirmed by {}", keys.len(), token.name);
-    let accepted = ask(state, fabric, what, Change::Everything).await?;
-    Ok((keys, Some(accepted)))
-}
-
-/// Lets this service take over a directory that another one's marker claims
-///
-/// Say it only when the other service is gone for good: two that write one directory undo each other's work.
-#[utoipa::path(
-    tag = "fabrics",
-    params(("name" = String, Path, description = "The fabric's name")),
-    responses(
-        (status = 202, description = "The job that takes it over", body = AcceptedView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
-    security(("api_token" = ["admin"])),
-)]
-#[post("/api/v1/fabrics/{name}/adopt")]
-pub(super) async fn adopt_fabric(
-    Admin(token): Admin,
-    _query: Query<NoParameters>,
-    name: web::Path<String>,
-    state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let accepted = adopt(&state, &token, find(&state, &name)?).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
-}
-
-/// Lets this service take a fabric's directory over.
-pub(super) async fn adopt(state: &HttpState, token: &ApiToken, fabric: &Fabric) -> Result<Accepted, Problem> {
-    state.ledger.allow_adoption(&fabric.name).await?;
-    ask(state, fabric, format!("adoption allowed by {}", token.name), Change::Everything).await
-}
-
-/// Records what a person asks of a fabric, to be done at once.
-pub(super) async fn ask(state: &HttpState, fabric: &Fabric, what: String, change: Change) -> Result<Accepted, Problem> {
-    let changes = vec![(fabric.name.clone(), fabric.target.clone(), change)];
-    let accept = Accept { origin: Origin::Request { what }, dedupe: None, changes, at_once: true };
-    Ok(state.accept(&accept).await?)
 }
 
 /// The fabric of the settings with this name.

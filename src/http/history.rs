@@ -67,14 +67,7 @@ pub(super) struct HistoryAcceptedView {
     request_body(content = Option<AcceptHistoryRequest>, description = "None is the same as `{}`", example = json!({"head": "2b7e151628aed2a6abf7158809cf4f3c762e7160"})),
     responses(
         (status = 202, description = "What was accepted, and the job that goes on with it", body = HistoryAcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The branch's history is not broken, or its head is another than `head`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["admin"])),
 )]

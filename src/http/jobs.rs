@@ -88,12 +88,7 @@ pub(super) struct JobsView {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 200, description = "Jobs on a page; 50 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of jobs, without reports", body = JobsView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of jobs, without reports", body = JobsView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/jobs")]
@@ -113,10 +108,7 @@ pub(super) async fn list_jobs(
     params(("id" = String, Path, description = "The job's id", example = "01KAJ3V0M1W9T6N4ZC5X8R7QHD")),
     responses(
         (status = 200, description = "The job, with a report for each part that a run has worked on", body = JobView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
@@ -146,12 +138,8 @@ pub(super) async fn show_job(
     params(("id" = String, Path, description = "The job's id")),
     responses(
         (status = 200, description = "The job as it is now", body = JobView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]
@@ -174,12 +162,8 @@ pub(super) async fn cancel_job(
     params(("id" = String, Path, description = "The job's id")),
     responses(
         (status = 202, description = "The same job, queued again", body = AcceptedView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not dead", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, get, web};
 
+use crate::domain::history::BreakKind;
 use crate::ledger::budget::Budget;
 use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
@@ -17,7 +18,6 @@ use crate::telemetry::{self, Counts};
 use super::HttpState;
 use super::events::MOST_LISTENERS;
 use super::exposition::Page;
-use super::problem::Problem;
 use super::token::ApiToken;
 
 /// In seconds.
@@ -73,7 +73,6 @@ impl RequestMetrics {
     tag = "health",
     responses(
         (status = 200, description = "Prometheus's text format, version 0.0.4", body = String, content_type = "text/plain", example = json!("# HELP fgd_ledger_up Whether Redis answers.\n# TYPE fgd_ledger_up gauge\nfgd_ledger_up 1\n")),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
@@ -209,7 +208,7 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
 /// A number of a fabric, when it has one.
 type OfFabric = fn(&FabricStanding, &LedgerNumbers) -> Option<f64>;
 
-const OF_FABRICS: [(&str, &str, OfFabric); 11] = [
+const OF_FABRICS: [(&str, &str, OfFabric); 12] = [
     ("fgd_fabric_pending_changes", "Changes that are recorded and not yet settled.", |fabric, _| {
         Some(fabric.pending_changes as f64)
     }),
@@ -229,6 +228,10 @@ const OF_FABRICS: [(&str, &str, OfFabric); 11] = [
     ("fgd_fabric_dead_letters", "Dead letters of the fabric.", |fabric, _| Some(fabric.dead_letters as f64)),
     ("fgd_fabric_failing", "Whether the fabric cannot be worked on.", |fabric, _| {
         Some(f64::from(u8::from(fabric.error.is_some())))
+    }),
+    ("fgd_fabric_history_broken", "Whether its branch no longer contains what was dealt with.", |fabric, _| {
+        let is_broken = fabric.error.as_ref().is_some_and(|error| BreakKind::is_code(&error.code));
+        Some(f64::from(u8::from(is_broken)))
     }),
     ("fgd_fabric_last_sync_timestamp_seconds", "End of the last run that came through.", |fabric, _| {
         fabric.last_sync.map(|at| at.0 as f64 / 1_000.0)

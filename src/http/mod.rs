@@ -3,7 +3,7 @@
 //! | path | who may | file |
 //! |---|---|---|
 //! | `/webhooks/netbox`, `/webhooks/github` | whoever signs with an active secret (`verified`) | `webhooks`, `route` |
-//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `fabrics`, `onboarding`, `objects`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
+//! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `edits`, `fabrics`, `asking`, `onboarding`, `objects`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
 //! | `/` and the pages below | whoever signed in with a token | `dashboard` |
@@ -13,6 +13,7 @@
 
 mod access;
 mod answers;
+mod asking;
 mod bulk;
 mod conditional;
 mod conflicts;
@@ -21,6 +22,7 @@ mod dashboard;
 mod dead;
 mod deliveries;
 mod drift;
+mod edits;
 mod events;
 mod exposition;
 mod fabrics;
@@ -44,6 +46,7 @@ mod route;
 mod routing;
 mod runs;
 mod serve;
+mod surface;
 mod time;
 mod tls;
 mod token;

@@ -156,13 +156,7 @@ struct TouchView {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Objects on a page; 100 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of objects", body = ObjectsView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of objects", body = ObjectsView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/fabrics/{name}/objects")]
@@ -199,10 +193,7 @@ pub(super) async fn list_objects(
     ),
     responses(
         (status = 200, description = "The object", body = ObjectDetailView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "Nothing is known of the object, or there is no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]

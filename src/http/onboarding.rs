@@ -11,7 +11,8 @@ use crate::ledger::types::FabricStanding;
 
 use super::HttpState;
 use super::answers::AcceptedView;
-use super::fabrics::{ask, find};
+use super::asking::answer_with_job;
+use super::fabrics::find;
 use super::input::{JsonBody, NoParameters, Query};
 use super::problem::Problem;
 use super::report::ReasonView;
@@ -41,16 +42,7 @@ pub(super) struct InitRequest {
     tag = "fabrics",
     params(("name" = String, Path, description = "The fabric's name")),
     request_body(content = Option<InitRequest>, description = "None is the same as `{}`", example = json!({"dry_run": true})),
-    responses(
-        (status = 202, description = "The job that does it", body = AcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 202, description = "The job that does it", body = AcceptedView)),
     security(("api_token" = ["operate"])),
 )]
 #[post("/api/v1/fabrics/{name}/init")]
@@ -68,8 +60,7 @@ pub(super) async fn init_fabric(
         (true, false) => ("init with force", Change::Restore),
         (true, true) => ("dry run of init with force", Change::RestoreDryRun),
     };
-    let accepted = ask(&state, fabric, format!("{what} by {}", token.name), change).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+    answer_with_job(&state, fabric, format!("{what} by {}", token.name), change).await
 }
 
 /// How a directory stands, apart from whether its objects agree.

@@ -2,17 +2,14 @@
 
 use actix_web::App;
 use utoipa::OpenApi;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Required, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    bulk, conflicts, connections, dead, deliveries, drift, events, fabrics, health, history, jobs, metrics, objects,
-    onboarding, pausing, rollback, runs, webhooks,
-};
+use super::events;
+use super::surface::routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,20 +38,55 @@ struct Description;
 
 /// The description of every route.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut description = App::new().into_utoipa_app().openapi(base()).configure(routes).split_for_parts().1;
+    let mut description = App::new().into_utoipa_app().openapi(base()).configure(|all| routes(all)).split_for_parts().1;
     for (path, item) in &mut description.paths.paths {
+        let in_api = path.starts_with("/api/");
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            describe_any(path, operation);
+        }
         // Events have no end, and so no digest.
-        if let Some(read) = item.get.as_mut().filter(|_| path.starts_with("/api/") && path != "/api/v1/events") {
+        if let Some(read) = item.get.as_mut().filter(|_| in_api && path != "/api/v1/events") {
             describe_read(read);
         }
         if let Some(write) = &mut item.post {
-            if path.starts_with("/api/") {
+            if in_api {
                 describe_write(write);
             }
-            add_problem(write, "429", "The caller's address calls too often; see Retry-After");
+            add_problem(write, "429", TOO_OFTEN);
         }
     }
     description
+}
+
+const TOO_OFTEN: &str = "The caller's address calls too often; see Retry-After";
+
+/// What everything answers that needs a token, and what everything of the API does.
+fn describe_any(path: &str, operation: &mut Operation) {
+    if operation.security.is_some() {
+        add_problem(operation, "401", "No token, or a wrong one");
+    }
+    if path.starts_with("/api/") {
+        add_problem(operation, "400", wrong_input(operation));
+        add_problem(operation, "503", "Redis cannot be reached");
+    }
+    if path.starts_with("/api/v1/fabrics/{name}") {
+        add_problem(operation, "404", "The settings have no such fabric");
+    }
+}
+
+/// What may be wrong with a request depends on what it can say.
+fn wrong_input(operation: &Operation) -> &'static str {
+    let in_query = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => matches!(parameter.parameter_in, ParameterIn::Query),
+        RefOr::Ref(_) => false,
+    };
+    if operation.request_body.is_some() {
+        "A parameter or field is unknown or wrong; it is named"
+    } else if operation.parameters.iter().flatten().any(in_query) {
+        "A parameter is unknown or wrong; it is named"
+    } else {
+        "A parameter is unknown"
+    }
 }
 
 /// What every read of the API takes and answers.
@@ -62,11 +94,16 @@ fn describe_read(read: &mut Operation) {
     add_header(read, "If-None-Match", "The `ETag` of an answer that the caller has already");
     let unchanged = Response::new("Nothing has changed since the answer with this `ETag`");
     read.responses.responses.entry("304".to_owned()).or_insert(unchanged.into());
-    add_problem(read, "429", "The caller's address calls too often; see Retry-After");
+    add_problem(read, "429", TOO_OFTEN);
 }
 
 /// What every write of the API takes and answers.
 fn describe_write(write: &mut Operation) {
+    add_problem(write, "403", "The token's role is too low");
+    if write.request_body.is_some() {
+        add_problem(write, "413", "The body is too large");
+        add_problem(write, "415", "The body is not JSON");
+    }
     let key = "Names the request, so that it can be repeated when its answer was lost: for a day a request with the same \
                key is answered as the first was (`Idempotency-Replayed: true`), and carried out once";
     add_header(write, "Idempotency-Key", key);
@@ -100,52 +137,4 @@ fn base() -> utoipa::openapi::OpenApi {
     let components = description.components.get_or_insert_default();
     components.add_security_scheme("api_token", SecurityScheme::Http(bearer.build()));
     description
-}
-
-/// Every route, once for the server and the description.
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(webhooks::receive_netbox)
-        .service(webhooks::receive_github)
-        .service(objects::list_objects)
-        .service(objects::show_object)
-        .service(jobs::list_jobs)
-        .service(jobs::show_job)
-        .service(jobs::cancel_job)
-        .service(jobs::retry_job)
-        .service(runs::list_runs)
-        .service(runs::show_run)
-        .service(fabrics::list_fabrics)
-        .service(fabrics::show_fabric)
-        .service(fabrics::sync_fabric)
-        .service(onboarding::init_fabric)
-        .service(fabrics::confirm_deletions)
-        .service(fabrics::adopt_fabric)
-        .service(history::accept_history)
-        .service(rollback::roll_back_fabric)
-        .service(drift::show_drift)
-        .service(drift::reconcile_fabric)
-        .service(conflicts::list_conflicts)
-        .service(conflicts::show_conflict)
-        .service(conflicts::resolve_conflict)
-        .service(bulk::act_on_many)
-        .service(pausing::pause_fabric)
-        .service(pausing::resume_fabric)
-        .service(pausing::pause_everything)
-        .service(pausing::resume_everything)
-        .service(dead::list_dead_letters)
-        .service(dead::replay_dead_letters)
-        .service(dead::discard_dead_letters)
-        .service(dead::replay_dead_letter)
-        .service(dead::discard_dead_letter)
-        .service(events::listen)
-        .service(deliveries::list_deliveries)
-        .service(connections::list_repositories)
-        .service(connections::list_netboxes)
-        .configure(health_routes);
-}
-
-/// What a process tells of itself, also one that only works.
-pub(super) fn health_routes(config: &mut ServiceConfig) {
-    config.service(health::healthz).service(health::readyz).service(metrics::metrics);
 }

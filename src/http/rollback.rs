@@ -15,7 +15,8 @@ use crate::domain::rollback::Rollback;
 
 use super::HttpState;
 use super::answers::AcceptedView;
-use super::fabrics::{ask, find};
+use super::asking::answer_with_job;
+use super::fabrics::find;
 use super::input::{JsonBody, NoParameters, Query, bad_field, job_id};
 use super::problem::Problem;
 use super::token::Operator;
@@ -60,14 +61,8 @@ struct ObjectName {
     request_body(content = RollbackRequest, example = json!({"to": "2b7e151628aed2a6abf7158809cf4f3c762e7160", "dry_run": true})),
     responses(
         (status = 202, description = "The job that does it", body = AcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric, or there is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The job made no commit in this fabric, or NetBox leads in it", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]
@@ -106,8 +101,7 @@ pub(super) async fn roll_back_fabric(
         (Some(job), false) => format!("rollback to {to}, the commit of job {job}, by {}", token.name),
     };
     let rollback = Rollback { to, job, objects, dry_run, by: token.name };
-    let accepted = ask(&state, fabric, what, Change::Rollback(Box::new(rollback))).await?;
-    Ok(HttpResponse::Accepted().json(AcceptedView::of(&state, &accepted)))
+    answer_with_job(&state, fabric, what, Change::Rollback(Box::new(rollback))).await
 }
 
 /// The commit that a job's run made for the fabric.

@@ -131,12 +131,7 @@ struct RunPartView {
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 200, description = "Runs on a page; 50 when not given"),
     ),
-    responses(
-        (status = 200, description = "A page of runs, without reports", body = RunsView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "A page of runs, without reports", body = RunsView)),
     security(("api_token" = ["read"])),
 )]
 #[get("/api/v1/runs")]
@@ -158,10 +153,7 @@ pub(super) async fn list_runs(
     params(("id" = String, Path, description = "The run's id", example = "01KAJ3V2Q8H5J0B7D9F3G6K1MN")),
     responses(
         (status = 200, description = "The run, with a report for each fabric it came through for", body = RunView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such run, or it is no longer kept", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]

@@ -5,16 +5,15 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use utoipa::openapi::PathItem;
-use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::OpenApiFactory;
 
-use super::openapi::{health_routes, routes};
 use super::problem::{Header, Problem};
+use super::surface::{Routes, health_routes, routes};
 use super::{HttpState, Surface, access, conditional, dashboard, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
@@ -25,6 +24,9 @@ const THREADS: usize = 2;
 
 /// Connections of one thread at a time; `verified` bounds what the bodies of all take together.
 const CONNECTIONS: usize = 1_000;
+
+/// Puts a group of routes into an application.
+type Configure = fn(&mut web::ServiceConfig);
 
 /// The application with all routes, for a server or a test.
 pub fn app(
@@ -38,22 +40,22 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let routes: fn(&mut ServiceConfig) = match state.surface {
-        Surface::Whole => routes,
-        Surface::Health => health_routes,
+    let mut known = KnownPaths::default();
+    let (api, pages): (Configure, Configure) = match state.surface {
+        Surface::Whole => {
+            routes(&mut known);
+            (routes, dashboard::routes)
+        }
+        Surface::Health => {
+            health_routes(&mut known);
+            (health_routes, |_| ())
+        }
     };
-    let pages: fn(&mut web::ServiceConfig) = match state.surface {
-        Surface::Whole => dashboard::routes,
-        Surface::Health => |_| (),
-    };
-    let known = web::Data::new(KnownPaths::of(routes));
     let headers = access::security_headers(state.is_over_tls());
     App::new()
         .app_data(web::Data::new(state))
-        .app_data(known)
-        .into_utoipa_app()
-        .configure(routes)
-        .into_app()
+        .app_data(web::Data::new(known))
+        .configure(api)
         .configure(pages)
         .default_service(web::to(no_route))
         .wrap(from_fn(repeating::writes))
@@ -90,14 +92,18 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
 }
 
 /// Which methods each path has; tells a wrong method from a wrong path.
+#[derive(Default)]
 struct KnownPaths(Vec<(ResourceDef, &'static str)>);
 
-impl KnownPaths {
-    fn of(routes: fn(&mut ServiceConfig)) -> Self {
-        let paths = App::new().into_utoipa_app().configure(routes).split_for_parts().1.paths.paths;
-        Self(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))).collect())
+impl Routes for KnownPaths {
+    fn service<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, route: F) -> &mut Self {
+        let paths = route.paths().paths;
+        self.0.extend(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))));
+        self
     }
+}
 
+impl KnownPaths {
     fn methods(&self, path: &str) -> Option<&'static str> {
         self.0.iter().find(|(known, _)| known.is_match(path)).map(|(_, methods)| *methods)
     }

@@ -6,6 +6,7 @@ use crate::domain::change::Change;
 use crate::domain::names::{FabricName, JobId, RunId};
 
 use super::entry::Entry;
+use super::pages::cut;
 use super::query::read_target;
 use super::types::{DeadLetter, Intervention, LetterEnd, LetterFilter, LetterId, LetterPage, LettersEnded};
 use super::{Error, Ledger, control, json, parse};
@@ -62,9 +63,7 @@ impl Ledger {
             .await
             .map_err(Error::unavailable("list dead letters"))?;
         let mut ids = names.iter().map(|name| read_name(&index, name)).collect::<Result<Vec<_>, Error>>()?;
-        let more = ids.len() > limit;
-        ids.truncate(limit);
-        let next = ids.last().filter(|_| more).cloned();
+        let next = cut(&mut ids, limit);
         Ok((ids, next))
     }
 

@@ -6,6 +6,7 @@ use redis::streams::StreamRangeReply;
 
 use crate::domain::names::JobId;
 
+use super::pages::cut;
 use super::types::{Delivered, Delivery, DeliveryFilter, DeliveryPage, Ignored};
 use super::{Error, Ledger, parse};
 
@@ -29,9 +30,7 @@ impl Ledger {
             let fields: HashMap<String, String> = entry.map.into_iter().map(field).collect::<Result<_, Error>>()?;
             deliveries.push(read(&log, entry.id, &fields)?);
         }
-        let more = deliveries.len() > limit;
-        deliveries.truncate(limit);
-        let next = deliveries.last().filter(|_| more).map(|last| last.id.clone());
+        let next = cut(&mut deliveries, limit).map(|last| last.id);
         Ok(DeliveryPage { deliveries, next })
     }
 }

@@ -36,6 +36,7 @@ mod numbers;
 pub mod objects;
 mod once;
 mod options;
+mod pages;
 mod pause;
 mod proposals;
 mod query;

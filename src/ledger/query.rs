@@ -1,11 +1,12 @@
 //! What the status API asks: jobs, reports and the standing of a fabric.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, JobId, RunId, Target};
 use crate::domain::report::{FabricReport, JobState};
 
+use super::pages::{Fields, cut, parts};
 use super::types::{FabricStatus, Job, JobError, JobFilter, JobPage, JobPart, Millis};
 use super::{Error, Ledger, parse, parse_word, word};
 
@@ -17,17 +18,10 @@ const MOST_PER_PAGE: usize = 1_000;
 /// Traces that one run is linked to at most: OpenTelemetry keeps 128 links of a span.
 const MOST_TRACES: usize = 100;
 
-type Fields = HashMap<String, String>;
-
 impl Ledger {
     /// A job; `None` for an unknown one and for one beyond the retention.
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>, Error> {
-        let fields: Fields = redis::cmd("HGETALL")
-            .arg(self.keys().of("job", id))
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(Error::unavailable("read a job"))?;
-        read_job(id, fields)
+        read_job(id, self.hash("job", id, "read a job").await?)
     }
 
     /// The spans in which jobs were accepted, oldest job first; those that were not traced, or are gone, left out.
@@ -61,23 +55,13 @@ impl Ledger {
         };
         let newest = filter.after.as_ref().map_or("+".to_owned(), |after| format!("({after}"));
         let oldest = filter.since.map_or("-".to_owned(), |since| format!("[{}", first_id_of(since)));
-        let mut connection = self.connection().await?;
         let mut ids: Vec<String> = redis::cmd("ZREVRANGEBYLEX")
             .arg((index, newest, oldest, "LIMIT", 0, limit + 1))
-            .query_async(&mut connection)
+            .query_async(&mut self.connection().await?)
             .await
             .map_err(Error::unavailable("list jobs"))?;
-        let more = ids.len() > limit;
-        ids.truncate(limit);
-        let next = ids.last().filter(|_| more).map(JobId::new);
-        let mut pipe = redis::pipe();
-        for id in &ids {
-            pipe.hgetall(self.keys().of("job", id));
-        }
-        let all: Vec<Fields> = match ids.is_empty() {
-            true => Vec::new(),
-            false => pipe.query_async(&mut connection).await.map_err(Error::unavailable("list jobs"))?,
-        };
+        let next = cut(&mut ids, limit).map(JobId::new);
+        let all = self.hashes("job", &ids, "list jobs").await?;
         let mut jobs = Vec::with_capacity(ids.len());
         for (id, fields) in ids.into_iter().zip(all) {
             jobs.extend(read_job(&JobId::new(id), fields)?);
@@ -157,18 +141,11 @@ fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
     }
     let key = format!("job:{id}");
     let field = |name: &str| fields.get(name).ok_or_else(|| Error::corrupt(&key, format!("no {name}")));
-    let mut parts = Vec::new();
-    for (name, value) in &fields {
-        if let Some(fabric) = name.strip_prefix("part:") {
-            parts.push(read_part(&key, FabricName::new(fabric), value)?);
-        }
-    }
-    parts.sort_by(|a, b| a.fabric.cmp(&b.fabric));
     Ok(Some(Job {
         id: id.clone(),
         state: parse_word(&key, field("state")?)?,
         origin: parse(&key, field("origin")?)?,
-        parts,
+        parts: parts(&fields, |fabric, text| read_part(&key, fabric, text))?,
         created: parse(&key, field("created")?)?,
         updated: parse(&key, field("updated")?)?,
         duplicates: parse(&key, field("duplicates")?)?,

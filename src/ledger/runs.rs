@@ -1,12 +1,12 @@
 //! Runs: when each began and ended, on what, and what came of it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::domain::names::{FabricName, JobId, Oid, RunId};
 
+use super::pages::{Fields, cut, parts};
 use super::query::read_target;
 use super::types::{AskedBy, Run, RunFilter, RunOutcome, RunPage, RunPart};
 use super::{Error, Ledger, parse, parse_word};
@@ -14,17 +14,10 @@ use super::{Error, Ledger, parse, parse_word};
 /// Runs on a page at most.
 const MOST: usize = 500;
 
-type Fields = HashMap<String, String>;
-
 impl Ledger {
     /// A run; `None` for an unknown one and for one beyond the retention.
     pub async fn run(&self, id: &RunId) -> Result<Option<Run>, Error> {
-        let fields: Fields = redis::cmd("HGETALL")
-            .arg(self.keys().of("run", id))
-            .query_async(&mut self.connection().await?)
-            .await
-            .map_err(Error::unavailable("read a run"))?;
-        read_run(id.clone(), fields)
+        read_run(id.clone(), self.hash("run", id, "read a run").await?)
     }
 
     /// A page of runs, the newest first. Costs the page, however many runs there are.
@@ -53,17 +46,8 @@ impl Ledger {
             .query_async(&mut connection)
             .await
             .map_err(Error::unavailable("list runs"))?;
-        let more = ids.len() > limit;
-        ids.truncate(limit);
-        if ids.is_empty() {
-            return Ok(RunPage::default());
-        }
-        let next = ids.last().filter(|_| more).map(RunId::new);
-        let mut pipe = redis::pipe();
-        for id in &ids {
-            pipe.hgetall(self.keys().of("run", id));
-        }
-        let all: Vec<Fields> = pipe.query_async(&mut connection).await.map_err(Error::unavailable("list runs"))?;
+        let next = cut(&mut ids, limit).map(RunId::new);
+        let all = self.hashes("run", &ids, "list runs").await?;
         let mut runs = Vec::with_capacity(ids.len());
         for (id, fields) in ids.into_iter().zip(all) {
             runs.extend(read_run(RunId::new(id), fields)?);
@@ -97,13 +81,6 @@ fn read_run(id: RunId, fields: Fields) -> Result<Option<Run>, Error> {
     }
     let key = format!("run:{id}");
     let field = |name: &str| fields.get(name).ok_or_else(|| Error::corrupt(&key, format!("no {name}")));
-    let mut parts = Vec::new();
-    for (name, value) in &fields {
-        if let Some(fabric) = name.strip_prefix("part:") {
-            parts.push(read_part(&key, FabricName::new(fabric), value)?);
-        }
-    }
-    parts.sort_by(|a, b| a.fabric.cmp(&b.fabric));
     let head = fields.get("head").filter(|head| !head.is_empty());
     Ok(Some(Run {
         target: read_target(field("target")?)?,
@@ -112,7 +89,7 @@ fn read_run(id: RunId, fields: Fields) -> Result<Option<Run>, Error> {
         started: parse(&key, field("started")?)?,
         ended: fields.get("ended").map(|text| parse(&key, text)).transpose()?,
         head: head.map(|head| head.parse().map_err(|error| Error::corrupt(&key, error))).transpose()?,
-        parts,
+        parts: parts(&fields, |fabric, text| read_part(&key, fabric, text))?,
         id,
     }))
 }

@@ -28,12 +28,10 @@ pub(super) const STATUS_FIELDS: [(&str, &str); 6] = [
     ("desired_state_commit", "text"),
 ];
 
-/// What the custom fields' names begin with: NetBox knows one custom field of a name, whatever it belongs to.
-const CUSTOM_PREFIX: &str = "fgd_";
-
-/// The custom field that stands for a column which the plugin's rows do not have.
+/// The custom field that stands for a column which the plugin's rows do not have. NetBox knows one custom field of a name,
+/// whatever it belongs to: so these have a prefix.
 pub(super) fn custom_field(column: &str) -> String {
-    format!("{CUSTOM_PREFIX}{column}")
+    format!("fgd_{column}")
 }
 
 /// A fabric's row as it is now, without its other columns: the plugin's hold cluster tokens in clear.

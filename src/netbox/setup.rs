@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::domain::fabric_state::SyncStatus;
 use crate::domain::kind::{FABRICS_SLUG, Home, KindSpec};
 use crate::domain::names::FabricName;
 
@@ -265,7 +266,12 @@ impl<'a> Setup<'a> {
         };
         for fabric in &self.options.fabrics {
             let existing = rows.iter().find(|row| text(row, "name") == Some(fabric.as_str()));
-            self.ensure(&format!("fabric {fabric}"), &path, existing, json!({ "name": fabric.as_str() })).await?;
+            let mut wanted = json!({ "name": fabric.as_str() });
+            if existing.is_none() {
+                // Afterwards the status is the service's to tell.
+                wanted["sync_status"] = json!(SyncStatus::NeverSynced.as_str());
+            }
+            self.ensure(&format!("fabric {fabric}"), &path, existing, wanted).await?;
         }
         Ok(())
     }

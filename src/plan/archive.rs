@@ -203,8 +203,8 @@ impl Pair {
 /// Whether a path is free for these bytes, or has them already.
 fn fits(path: &RepoPath, bytes: &Bytes, edits: &Edits, context: Context) -> bool {
     match (edits.get(path), context.sides.tree.get(path)) {
-        (Some(Edit::Write(planned)), _) => planned == bytes,
-        (Some(Edit::Delete), _) | (None, None) => true,
+        (Some(edit), _) => edit.bytes().is_none_or(|planned| planned == bytes),
+        (None, None) => true,
         (None, Some(entry)) => entry.blob == Oid::of_blob(bytes),
     }
 }
@@ -244,7 +244,7 @@ fn has_room(path: &RepoPath, edits: &Edits, context: Context) -> bool {
     let below = |other: &RepoPath| other != path && other.is_within(path);
     let is_directory = tree.range(path..).map(|(other, _)| other).take_while(near).any(below)
         || edits.range(path..).map(|(other, _)| other).take_while(near).any(below);
-    let is_file = |path: &RepoPath| tree.contains_key(path) || matches!(edits.get(path), Some(Edit::Write(_)));
+    let is_file = |path: &RepoPath| tree.contains_key(path) || edits.get(path).and_then(Edit::bytes).is_some();
     let mut parents = path.as_str().match_indices('/').filter_map(|(at, _)| RepoPath::new(&path.as_str()[..at]).ok());
     !is_directory && !parents.any(|parent| is_file(&parent))
 }

@@ -139,8 +139,8 @@ fn write_from_netbox(
         return Outcome::Held { reason };
     };
     let own = planned.git().and_then(|git| git.document);
-    let before = planned.renamed_from.and_then(|old| keys.get(old)).and_then(Planned::git).and_then(|git| git.document);
-    let existing = own.or(before);
+    let before = planned.renamed_from.and_then(|old| keys.get(old)).and_then(Planned::git);
+    let existing = own.or(before.and_then(|git| git.document));
     let provenance = match existing {
         Some(_) => Provenance::Kept,
         None => Provenance::Born { fabric: context.sides.fabric.clone() },
@@ -149,7 +149,8 @@ fn write_from_netbox(
         Some(_) => file_text(planned),
         None => planned.renamed_from.and_then(|old| keys.get(old)).and_then(file_text),
     };
-    let content = Content { want: &row.shared, existing, text, provenance };
+    let from = before.map(|git| git.path);
+    let content = Content { want: &row.shared, existing, text, from, provenance };
     let base = content.write(plan, path, spec);
     plan.changed_by.extend(planned.sides.changed_by.iter().cloned());
     let verb = match (planned.renamed_from, own) {
@@ -175,7 +176,8 @@ fn ingest(
     let file = file.below(&context.sides.directory).unwrap_or(file.as_str()).to_owned();
     let provenance = Provenance::Ingested { fabric: context.sides.fabric.clone(), file, index, item };
     let want = from.document.shared();
-    let base = Content { want: &want, existing: Some(from.document), text: None, provenance }.write(plan, path, spec);
+    let content = Content { want: &want, existing: Some(from.document), text: None, from: None, provenance };
+    let base = content.write(plan, path, spec);
     remember_written(plan, key, planned, base);
 }
 
@@ -190,6 +192,8 @@ struct Content<'c> {
     existing: Option<&'c Document>,
     /// Of the file that is replaced: its comments stay where they can.
     text: Option<&'c Bytes>,
+    /// Where the object's file was under its old name.
+    from: Option<&'c RepoPath>,
     provenance: Provenance,
 }
 
@@ -210,7 +214,11 @@ impl Content<'_> {
             digest: Digest::of(&Value::Object(body)),
             shared: self.want.digest(),
         };
-        plan.edits.insert(path.clone(), Edit::Write(bytes));
+        let edit = match self.from {
+            Some(from) => Edit::Move { from: from.clone(), bytes },
+            None => Edit::Write(bytes),
+        };
+        plan.edits.insert(path.clone(), edit);
         base
     }
 }

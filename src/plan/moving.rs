@@ -103,11 +103,21 @@ pub fn moved_path(path: &RepoPath, from: &RepoPath, to: &RepoPath) -> Option<Rep
 /// Adds the moves to a plan that is complete otherwise.
 pub(super) fn add(plan: &mut FabricPlan, sides: &Sides) {
     let Some(Move { route, contents }) = &sides.moved else { return };
-    for (to, bytes) in contents {
-        match plan.edits.get(to) {
-            Some(Edit::Write(_)) => {}
-            Some(Edit::Delete) => _ = plan.edits.remove(to),
-            None => _ = plan.edits.insert(to.clone(), Edit::Write(bytes.clone())),
+    for (to, from) in &route.files {
+        let written = match plan.edits.remove(to) {
+            Some(edit) => edit.bytes().cloned(),
+            None => contents.get(to).cloned(),
+        };
+        if let Some(bytes) = written {
+            plan.edits.insert(to.clone(), Edit::Move { from: from.clone(), bytes });
+        }
+    }
+    for edit in plan.edits.values_mut() {
+        // A renamed object's file has not arrived yet where the plan sees it.
+        if let Edit::Move { from, .. } = edit
+            && let Some(old) = route.files.get(from)
+        {
+            *from = old.clone();
         }
     }
     for old in route.files.values().chain(&route.surplus) {

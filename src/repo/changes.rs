@@ -27,22 +27,31 @@ pub(super) type Changes<'a> = BTreeMap<&'a str, Change<'a>>;
 
 /// Leaves out what changes nothing: a deletion of what is no file, a write of what is there.
 ///
-/// A write keeps the file's executable bit. A symlink or submodule becomes a file: the bytes are a document.
+/// A write keeps the file's executable bit, and a new file has that of the one it comes from. A symlink or submodule
+/// becomes a file: the bytes are a document.
 pub(super) fn changes<'a>(files: &Files, edits: &'a Edits) -> Changes<'a> {
     let change = |(path, edit): (&'a RepoPath, &'a Edit)| {
-        let change = match (edit, files.get(path.as_str().as_bytes())) {
+        let at = |path: &RepoPath| files.get(path.as_str().as_bytes());
+        let change = match (edit, at(path)) {
             (Edit::Delete, None) => return None,
             (Edit::Delete, Some(_)) => Change::Delete,
-            (Edit::Write(bytes), Some((Mode::File | Mode::Executable, blob))) if *blob == Oid::of_blob(bytes) => {
+            (Edit::Write(bytes) | Edit::Move { bytes, .. }, Some((Mode::File | Mode::Executable, blob)))
+                if *blob == Oid::of_blob(bytes) =>
+            {
                 return None;
             }
-            (Edit::Write(bytes), there) => {
-                Change::Write { executable: matches!(there, Some((Mode::Executable, _))), bytes }
+            (Edit::Move { from, bytes }, None) => Change::Write { executable: is_executable(at(from)), bytes },
+            (Edit::Write(bytes) | Edit::Move { bytes, .. }, there) => {
+                Change::Write { executable: is_executable(there), bytes }
             }
         };
         Some((path.as_str(), change))
     };
     edits.iter().filter_map(change).collect()
+}
+
+fn is_executable(there: Option<&(Mode, Oid)>) -> bool {
+    matches!(there, Some((Mode::Executable, _)))
 }
 
 /// A directory and a file never replace each other unseen.

@@ -128,7 +128,8 @@ pub fn only_agreed(mut advance: Advance, plan: &FabricPlan, review: &Review) -> 
     }
     advance.directory = match plan.directory_report.work {
         DirectoryWork::None => advance.directory,
-        DirectoryWork::Tend | DirectoryWork::Move => None,
+        DirectoryWork::Tend => None,
+        DirectoryWork::Move => advance.directory.map(|record| in_its_old_place(record, plan, review)),
         DirectoryWork::Initialize | DirectoryWork::Adopt => advance.directory.map(|record| DirectoryRecord {
             known: false,
             condition: Condition::of(DirectoryStatus::NotInitialized, Some(reason(review))),
@@ -138,6 +139,13 @@ pub fn only_agreed(mut advance: Advance, plan: &FabricPlan, review: &Review) -> 
     let reason = reason(review);
     advance.held.extend(proposed.into_iter().map(|key| (key.clone(), Some(reason.clone()))));
     advance
+}
+
+/// A directory whose move people have not merged.
+fn in_its_old_place(record: DirectoryRecord, plan: &FabricPlan, review: &Review) -> DirectoryRecord {
+    let path = plan.directory_report.moved.as_ref().map_or(record.path, |moved| moved.from.clone());
+    let condition = Condition::of(record.condition.status, Some(reason(review)));
+    DirectoryRecord { path, condition, ..record }
 }
 
 fn reason(review: &Review) -> Reason {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use similar::TextDiff;
 
 use crate::domain::cause::with_causes;
-use crate::domain::edit::Edit;
 use crate::domain::file_edit::{FileEdit, RunEdits};
 use crate::domain::path::RepoPath;
 use crate::ledger::types::Claim;
@@ -57,8 +56,7 @@ fn edits_of(sides: &Sides, rewound: Option<&Rewound>, plan: &FabricPlan) -> RunE
         let diff = match (old, is_there, edit) {
             // It is there, and its content was not needed: what to compare with is not at hand.
             (None, true, _) => None,
-            (old, _, Edit::Write(new)) => diff(old.unwrap_or_default(), new),
-            (old, _, Edit::Delete) => diff(old.unwrap_or_default(), b""),
+            (old, _, edit) => diff(old.unwrap_or_default(), edit.bytes().map_or(b"", |new| new.as_ref())),
         };
         match diff {
             Some(diff) if edits.files.len() < MOST_FILES && bytes + diff.len() <= MOST_BYTES => {

@@ -1,9 +1,10 @@
 //! One drop of many documents: taken apart, validated and planned alone; and all the way into NetBox and managed/.
 
+mod whole;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::hint::black_box;
-use std::time::Instant;
 
 use bytes::Bytes;
 use fgd_sync::domain::edit::Edit;
@@ -20,11 +21,9 @@ use serde_json::Value;
 
 use crate::Failure;
 use crate::planner::{empty_sides, milliseconds};
-use crate::process;
 use crate::stats::Spread;
-use crate::support::git_server::{Person, Route};
 use crate::table::{Goal, Line, short};
-use crate::world::{BRANCH, Shape, World, fabric_name, servers};
+use crate::world::{fabric_name, servers};
 
 /// As many as one file may have.
 const DOCUMENTS: usize = 10_000;
@@ -65,7 +64,7 @@ spec:
 pub async fn run() -> Result<Vec<Line>, Failure> {
     let drop = documents();
     let mut lines = vec![alone(&drop)?];
-    lines.extend(all_the_way(&drop).await?);
+    lines.extend(whole::run(&drop).await?);
     Ok(lines)
 }
 
@@ -180,60 +179,4 @@ fn parse(drop: &str) {
 
 fn expect(what: &str, found: usize, wanted: usize) -> Result<(), Failure> {
     if found == wanted { Ok(()) } else { Err(Failure(format!("{found} {what}, not {wanted}"))) }
-}
-
-/// A person pushes the drop; the service takes it over.
-async fn all_the_way(drop: &str) -> Result<Vec<Line>, Failure> {
-    let world = World::start(&Shape::default()).await?;
-    let repository = &world.repositories[0];
-    let person = Person::clone_of(repository.path().to_str().ok_or_else(|| Failure("a path is not UTF-8".to_owned()))?);
-    person.update(BRANCH);
-    person.write(&format!("{}/raw/drop.yaml", fabric_name(0)), drop);
-    person.push(BRANCH, "a large drop");
-    let rest = process::memory(world.service.pid())?;
-    let (served, asked, commits) = (world.netbox.served().len(), world.git.requests().len(), commits(repository)?);
-    process::forget_peak(world.service.pid())?;
-
-    let begun = Instant::now();
-    world.service.compare(&fabric_name(0)).await?;
-    world.service.settled().await?;
-    let took = begun.elapsed().as_secs_f64();
-
-    let peak = process::peak(world.service.pid())?;
-    let after = world.netbox.served().split_off(served);
-    let writes = after.iter().filter(|served| served.method != "GET").count();
-    let git = world.git.requests().split_off(asked);
-    let pushes = git.iter().filter(|route| matches!(route, Route::Push)).count();
-    expect("servers in NetBox", world.netbox.rows("Server").len(), DOCUMENTS)?;
-    let ours = commits_since(repository, commits)?;
-    println!(
-        "  NetBox: {} requests, {writes} of them writes; Git: {} requests, {pushes} of them pushes; {ours} commits",
-        after.len(),
-        git.len()
-    );
-    Ok(vec![
-        Line {
-            what: format!("the same drop into NetBox and managed/, {} requests to NetBox", after.len()),
-            measured: format!("{} s", short(took)),
-            beside: format!("{} requests to Git, {ours} commits", git.len()),
-            ratio: None,
-            goal: Goal::None,
-        },
-        Line {
-            what: "the same drop, most memory".to_owned(),
-            measured: format!("{} MB", short(peak)),
-            beside: format!("before it, at rest: {} MB", short(rest)),
-            ratio: Some(Spread::of([peak / rest])),
-            goal: Goal::AtMost { figure: peak, limit: 250.0, unit: "MB" },
-        },
-    ])
-}
-
-fn commits(repository: &crate::support::git_server::Bare) -> Result<usize, Failure> {
-    let count = repository.git(&["rev-list", "--count", BRANCH]);
-    count.parse().map_err(|_| Failure(format!("`{count}` is no number of commits")))
-}
-
-fn commits_since(repository: &crate::support::git_server::Bare, before: usize) -> Result<usize, Failure> {
-    Ok(commits(repository)? - before)
 }

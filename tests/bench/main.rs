@@ -7,6 +7,7 @@ mod accept;
 mod fabrics;
 mod footprint;
 mod github;
+mod image;
 mod ingest;
 mod jobs;
 mod lag;
@@ -51,8 +52,8 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// The benchmarks by name, in the order that they run in.
-const NAMES: [&str; 10] =
-    ["accept", "lag", "planner", "ingest", "footprint", "large", "fabrics", "jobs", "github", "peers"];
+const NAMES: [&str; 11] =
+    ["accept", "lag", "planner", "ingest", "footprint", "image", "large", "fabrics", "jobs", "github", "peers"];
 
 async fn run(name: &str) -> Result<Vec<Line>, Failure> {
     match name {
@@ -61,6 +62,7 @@ async fn run(name: &str) -> Result<Vec<Line>, Failure> {
         "planner" => planner::run().await,
         "ingest" => ingest::run().await,
         "footprint" => footprint::at_rest().await,
+        "image" => image::run().await,
         "large" => footprint::large_fabric().await,
         "fabrics" => fabrics::run().await,
         "jobs" => jobs::run().await,

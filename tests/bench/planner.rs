@@ -40,10 +40,7 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
     let texts: Vec<&[u8]> = files
         .iter()
         .filter(|(path, _)| path.as_str().contains("/managed/servers/") && path.as_str().ends_with(".yaml"))
-        .filter_map(|(_, edit)| match edit {
-            Edit::Write(bytes) => Some(bytes.as_ref()),
-            Edit::Delete => None,
-        })
+        .filter_map(|(_, edit)| Some(edit.bytes()?.as_ref()))
         .collect();
     expect("files", texts.len(), OBJECTS)?;
     expect("edits where nothing changed", plan_fabric(&equal, &Policy::default()).edits.len(), 0)?;
@@ -147,7 +144,7 @@ fn oid(number: usize) -> Oid {
 fn agreed(first: &Sides, bases: &BTreeMap<Key, Base>, files: &Edits) -> Result<Sides, Failure> {
     let mut sides = first.clone();
     for (path, edit) in files {
-        let Edit::Write(bytes) = edit else { continue };
+        let Some(bytes) = edit.bytes() else { continue };
         let known = bases.values().filter_map(|base| base.git.as_ref()).find(|git| git.path == *path);
         let blob = known.map_or_else(|| oid(sides.tree.len()), |git| git.blob.clone());
         if known.is_none() {
@@ -171,7 +168,7 @@ fn with_changes(equal: &Sides, bases: &BTreeMap<Key, Base>, files: &Edits) -> Si
             row.shared.spec["description"] = "moved".into();
         }
         let Some(git) = bases.get(key).and_then(|base| base.git.clone()) else { continue };
-        let Some(Edit::Write(bytes)) = files.get(&git.path) else { continue };
+        let Some(bytes) = files.get(&git.path).and_then(Edit::bytes) else { continue };
         if let ManagedFile::Document(document) = read_document(Catalogue::hedgehog(), bytes) {
             side.git =
                 GitSide::File { path: git.path, blob: git.blob, document: Box::new(document), bytes: bytes.clone() };

@@ -109,7 +109,7 @@ impl Drop for Service {
 }
 
 /// The product's binary: cargo puts examples one directory below it.
-fn binary() -> Result<PathBuf, Failure> {
+pub fn binary() -> Result<PathBuf, Failure> {
     let here = std::env::current_exe()?;
     let found = here.parent().and_then(Path::parent).map(|target| target.join("fgd-sync")).filter(|path| path.exists());
     found.ok_or_else(|| Failure("the binary fgd-sync is not built: use ./dev bench".to_owned()))

@@ -4,12 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fgd_sync::domain::report::{Item, JobState, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 
+/// What the first commit after the adoption touches, paths below the fabric's directory, in order.
+pub const TOUCHED: [&str; 7] = [
+    ".hnp/archive-log.yaml",
+    ".hnp/manifest.yaml",
+    "late.yaml",
+    "managed/servers/server-02.yaml",
+    "managed/servers/server-03.yaml",
+    "managed/vpcs/web-1.yaml",
+    "raw/server-02.yaml",
+];
+
 /// The fixture's files, paths below the fabric's directory.
-fn left_by_the_service_before_us() -> BTreeMap<String, String> {
+pub fn left_by_the_service_before_us() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/predecessor/lab");
     let mut files = BTreeMap::new();
     collect(&root, &root, &mut files);
@@ -28,7 +39,15 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) 
     }
 }
 
-fn vpc() -> serde_json::Value {
+/// What the old service had put into NetBox: kind, name and spec.
+pub fn rows_of_the_service_before_us() -> Vec<(&'static str, &'static str, Value)> {
+    let vpcs = ["web", "edge", "db"].map(|name| ("VPC", name, vpc()));
+    let server = |name, description| ("Server", name, json!({"description": description}));
+    let servers = [server("server-01", "first of its rack"), server("stray", "outside its directory")];
+    vpcs.into_iter().chain(servers).collect()
+}
+
+fn vpc() -> Value {
     json!({"ipv4Namespace": "default", "vlanNamespace": "default",
         "subnets": {"default": {"subnet": "10.10.1.0/24", "vlan": 1001}}})
 }
@@ -38,11 +57,9 @@ async fn left_behind() -> TestApp {
     let app = TestApp::start().await;
     let files = left_by_the_service_before_us();
     app.push(&files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>()).await;
-    for name in ["web", "edge", "db"] {
-        app.netbox_user("alice").create("VPC", name, vpc()).await;
+    for (kind, name, spec) in rows_of_the_service_before_us() {
+        app.netbox_user("alice").create(kind, name, spec).await;
     }
-    app.netbox_user("alice").create("Server", "server-01", json!({"description": "first of its rack"})).await;
-    app.netbox_user("alice").create("Server", "stray", json!({"description": "outside its directory"})).await;
     app
 }
 
@@ -60,16 +77,7 @@ async fn the_first_commit_touches_only_what_must_change_and_says_so() {
         .filter(|path| before.get(*path) != after.get(*path))
         .map(String::as_str)
         .collect();
-    let expected = [
-        ".hnp/archive-log.yaml",
-        ".hnp/manifest.yaml",
-        "late.yaml",
-        "managed/servers/server-02.yaml",
-        "managed/servers/server-03.yaml",
-        "managed/vpcs/web-1.yaml",
-        "raw/server-02.yaml",
-    ];
-    assert_eq!(changed, expected.into());
+    assert_eq!(changed, TOUCHED.into());
     assert!(!after.contains_key("managed/vpcs/web-1.yaml") && !after.contains_key("late.yaml"));
     let commit = &app.commits().await[0];
     assert!(commit.body.contains("The directory of lab is kept by fgd-sync from now on"), "{}", commit.body);

@@ -29,9 +29,9 @@ const WORDS_FOR_ALL: &str = "domain";
 const COMPOSITION: [&str; 4] = ["main", "cli", "lib", "app"];
 
 /// Source files by their path below src, with test modules and comments blanked out.
-type Sources = BTreeMap<String, String>;
+pub type Sources = BTreeMap<String, String>;
 
-fn sources() -> Sources {
+pub fn sources() -> Sources {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);

@@ -6,6 +6,7 @@ mod adoption;
 mod api;
 mod borders;
 mod cli;
+mod codes;
 mod conflicts;
 mod dashboard;
 mod deploy;

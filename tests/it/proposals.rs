@@ -1,5 +1,7 @@
 //! Delivery by pull request: the whole service between a NetBox stand-in and a stand-in for GitHub.
 
+mod moving;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,7 +35,7 @@ struct Reviewed {
     ledger: Ledger,
     clock: Clock,
     runner: Arc<Runner>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Reviewed {
@@ -51,25 +53,17 @@ impl Reviewed {
         let netbox = NetBox::custom_objects();
         let github = GitHub::start();
         github.create("acme", "fabric").person().write("README", "ours\n").push("main", "first");
-        let directory = TempDir::new().unwrap();
-        let file = directory.path().join("fgd-sync.yaml");
-        let text = format!(
-            "listen: 127.0.0.1:0\npublic_url: http://sync.example.com/\ndata_directory: data\nredis: embedded\n\
-             netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: a-secret-of-this-test}}\n\
-             repositories:\n  main: {{kind: github, github: acme/fabric, api_url: '{}', token: '{}', delivery: pull_request, \
-             commit_status: true, webhook_secret: another-secret-of-it}}\n\
-             fabrics:\n  {FABRIC}: {{netbox: main, repository: main, branch: main, directory: {FABRIC}}}\n",
-            netbox.url(),
-            netbox::TOKEN,
-            github.rest_url(),
-            github::TOKEN,
-        );
-        std::fs::write(&file, text).unwrap();
-        let settings = config::load(Some(&file), &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let clock = Clock::default();
-        let app = App::build(settings, clock.clone()).await.unwrap();
-        let (ledger, runner) = (app.ledger().clone(), app.runner().clone());
-        Self { netbox, github, ledger, clock, runner, _directory: directory }
+        let (directory, clock) = (TempDir::new().unwrap(), Clock::default());
+        let (ledger, runner) = build((&netbox, &github), (&directory, &clock), FABRIC).await;
+        Self { netbox, github, ledger, clock, runner, directory }
+    }
+
+    /// The same world and ledger with the fabric in another directory.
+    async fn moved_to(self, place: &str) -> Self {
+        drop(self.runner);
+        self.ledger.close().await;
+        let (ledger, runner) = build((&self.netbox, &self.github), (&self.directory, &self.clock), place).await;
+        Self { ledger, runner, ..self }
     }
 
     fn bare(&self) -> Bare {
@@ -138,6 +132,29 @@ impl Reviewed {
     fn has(&self, branch: &str, name: &str) -> bool {
         self.bare().paths(branch).contains(&file(name))
     }
+}
+
+async fn build(
+    (netbox, github): (&NetBox, &GitHub),
+    (directory, clock): (&TempDir, &Clock),
+    place: &str,
+) -> (Ledger, Arc<Runner>) {
+    let file = directory.path().join("fgd-sync.yaml");
+    let text = format!(
+        "listen: 127.0.0.1:0\npublic_url: http://sync.example.com/\ndata_directory: data\nredis: embedded\n\
+         netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: a-secret-of-this-test}}\n\
+         repositories:\n  main: {{kind: github, github: acme/fabric, api_url: '{}', token: '{}', delivery: pull_request, \
+         commit_status: true, webhook_secret: another-secret-of-it}}\n\
+         fabrics:\n  {FABRIC}: {{netbox: main, repository: main, branch: main, directory: {place}}}\n",
+        netbox.url(),
+        netbox::TOKEN,
+        github.rest_url(),
+        github::TOKEN,
+    );
+    std::fs::write(&file, text).unwrap();
+    let settings = config::load(Some(&file), &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let app = App::build(settings, clock.clone()).await.unwrap();
+    (app.ledger().clone(), app.runner().clone())
 }
 
 fn file(name: &str) -> String {

@@ -16,6 +16,8 @@ use fgd_sync::domain::role::Role;
 use fgd_sync::domain::secret::SecretSource;
 use secrecy::ExposeSecret;
 
+mod reference;
+
 /// The smallest settings that work. All secrets here are made up.
 const GOOD: &str = "\
 redis: embedded
@@ -231,6 +233,27 @@ fn the_example_passes_with_the_secrets_that_it_asks_for() {
     assert_eq!(shown(&settings.warnings), "");
 }
 
+/// The settings with which the README begins.
+fn readmes() -> String {
+    let readme = std::fs::read_to_string(in_repository("README.md")).unwrap();
+    let (_, from) = readme.split_once("\n    # fgd-sync.yaml\n").expect("the README shows settings");
+    let lines = from.lines().map_while(|line| line.strip_prefix("    "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_settings_in_the_readme_are_good() {
+    let secrets = ["api-token", "netbox-token", "netbox-webhook", "git-token", "git-webhook"];
+    let case =
+        secrets.iter().fold(Case::new(&readmes()), |case, name| case.file(name, &format!("made-up-{name}-text")));
+
+    let settings = case.settings();
+
+    assert_eq!(shown(&settings.warnings), "");
+    assert!(settings.fabrics.contains_key(&FabricName::new("lab")));
+    assert_eq!(settings.data_directory, case.path("./data"));
+}
+
 #[test]
 fn the_example_states_the_defaults() {
     let environment = Environment::from([("FGD_NETBOX_MAIN_TOKEN".to_owned(), "made-up".to_owned())]);
@@ -331,7 +354,12 @@ fn an_unknown_setting_is_an_error_that_guesses_what_was_meant() {
         ("directory: ", "directroy: ", "fabrics.lab.directroy", "Did you mean `directory`?"),
         ("api_token: ", "api_tokne: ", "api_tokne", "Did you mean `api_token`?"),
         ("fabrics/lab}", "fabrics/lab, deletion_guard: {cuont: 1}}", "fabrics.lab.deletion_guard.cuont", "`count`?"),
-        ("redis: embedded", "redis: {url: 'redis://localhost', x: 1}", "redis.x", "Known here: ca_file, prefix, url"),
+        (
+            "redis: embedded",
+            "redis: {url: 'redis://localhost', x: 1}",
+            "redis.x",
+            "Known here: url, url_file, ca_file, prefix",
+        ),
     ] {
         let problems = with(from, to).problems();
 
@@ -690,10 +718,10 @@ fn a_name_that_could_not_be_a_directory_is_refused() {
     assert_eq!(problem.setting, "repositories[\"../x\"]");
 }
 
-#[test]
-fn the_commented_settings_of_the_example_are_real_ones() {
+/// The example with every setting that it only shows.
+fn uncommented_example() -> String {
     let example = std::fs::read_to_string(in_repository("deploy/fgd-sync.example.yaml")).unwrap();
-    let uncommented: String = example
+    example
         .replace("\nredis: embedded\n", "\n")
         .lines()
         .map(|line| {
@@ -704,9 +732,12 @@ fn the_commented_settings_of_the_example_are_real_ones() {
                 Some(_) | None => format!("{line}\n"),
             }
         })
-        .collect();
+        .collect()
+}
 
-    let problems = Case::new(&uncommented).problems();
+#[test]
+fn the_commented_settings_of_the_example_are_real_ones() {
+    let problems = Case::new(&uncommented_example()).problems();
 
     let unknown: Vec<_> = problems.iter().filter(|problem| problem.message == "unknown setting").collect();
     assert!(
@@ -719,7 +750,7 @@ fn the_commented_settings_of_the_example_are_real_ones() {
 fn looks_like_a_setting(text: &str) -> bool {
     let text = text.trim_start().trim_start_matches("- ");
     let name = text.split(':').next().unwrap();
-    text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+    text.contains(':') && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The problem of `kinds:` with this text below it.

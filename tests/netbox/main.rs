@@ -1,6 +1,7 @@
 //! Both flows against a real NetBox, whose own event rules send the webhooks. `tests/netbox/run` starts it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod shown;
 mod world;
 
 #[path = "../support/mod.rs"]

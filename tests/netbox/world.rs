@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::app::{API_TOKEN, GIT_SECRET, NETBOX_SECRET, push_body, sign_as_github};
 use crate::support::git_server::{Bare, GitServer, Person, Pushed};
-use crate::support::real_netbox::RealNetBox;
+use crate::support::real_netbox::{FABRICS, RealNetBox};
 
 const REPOSITORY: &str = "fabrics.git";
 /// A NetBox on two busy cores sends about 19 deliveries a second, and starts late.
@@ -129,6 +129,89 @@ impl World {
         self.netbox.delete(kind, id).await;
     }
 
+    /// The fabric's own row.
+    pub async fn fabric_row(&self) -> Value {
+        self.netbox.fabric(&self.fabric).await
+    }
+
+    /// Each status that the fabric's row has had, oldest first; every write of it counts.
+    pub async fn told(&self) -> Vec<String> {
+        let changes = self.netbox.changes_of(FABRICS, &self.fabric_row().await).await;
+        changes.iter().map(|change| change["postchange_data"]["sync_status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until NetBox shows the fabric with a status; returns the row.
+    pub async fn until_told(&self, status: &str) -> Value {
+        let started = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            self.forward_pushes().await;
+            let row = self.fabric_row().await;
+            if row["sync_status"] == status {
+                return row;
+            }
+            assert!(started.elapsed() < PATIENCE, "it is not {status}: {row}");
+        }
+    }
+
+    /// Waits until so many deliveries about the fabric's own row have come that led to no job.
+    pub async fn until_ignored(&self, count: usize) {
+        let subject = format!("{}#{}", self.netbox.object_type(FABRICS).await, self.fabric_row().await["id"]);
+        let started = Instant::now();
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            let ignored = self.get("/api/v1/deliveries?outcome=ignored").await;
+            let about_it = |delivery: &&Value| delivery["subject"].as_str().unwrap().starts_with(&subject);
+            if ignored["deliveries"].as_array().unwrap().iter().filter(about_it).count() >= count {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "the echoes do not come: {ignored}");
+        }
+    }
+
+    /// What the service's API answers.
+    pub async fn get(&self, path: &str) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.get(format!("{}{path}", self.address)).bearer_auth(API_TOKEN).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// The pages of the service's dashboard that a page of NetBox links to, in the order shown, as (words, address).
+    pub async fn links_on(&self, page: &str) -> Vec<(String, String)> {
+        let page = self.netbox.page(page).await;
+        let ours = format!("href=\"{}/", self.address);
+        let link = |rest: &str| {
+            let (address, rest) = rest.split_once('"').unwrap();
+            let words = rest.split_once('>').unwrap().1.split_once('<').unwrap().0;
+            (words.trim().to_owned(), format!("{}/{address}", self.address))
+        };
+        page.split(&ours).skip(1).map(link).collect()
+    }
+
+    /// Opens a page of the dashboard as somebody who signed in.
+    pub async fn open(&self, address: &str) -> String {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let form = format!("token={API_TOKEN}&to=/");
+        let request = client.post(format!("{}/sign-in", self.address)).body(form);
+        let signed_in = request.header("Content-Type", "application/x-www-form-urlencoded").send().await.unwrap();
+        let cookie = signed_in.headers()["Set-Cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let answer = client.get(address).header("Cookie", cookie).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{address}");
+        answer.text().await.unwrap()
+    }
+
+    /// The job count: what asked for something so far.
+    pub async fn jobs(&self) -> usize {
+        self.ledger.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap().jobs.len()
+    }
+
+    /// NetBox's change records of a row, oldest first.
+    pub async fn changes_of(&self, slug: &str, row: &Value) -> Vec<Value> {
+        self.netbox.changes_of(slug, row).await
+    }
+
     /// The fabric's rows of a kind, by name.
     pub async fn rows(&self, kind: &str) -> Vec<Value> {
         self.netbox.rows(&self.fabric, kind).await
@@ -225,6 +308,14 @@ impl World {
 
     pub fn commits(&self) -> usize {
         self.bare.git(&["rev-list", "--count", "main"]).parse().unwrap()
+    }
+
+    pub fn head(&self) -> String {
+        self.bare.head("main").unwrap()
+    }
+
+    pub fn author_of(&self, commit: &str) -> String {
+        self.bare.git(&["log", "-1", "--format=%an", commit])
     }
 
     pub fn authors(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fgd_sync::domain::conflict::Resolution;
 use fgd_sync::domain::digest::Digest;
 use fgd_sync::domain::document::Shared;
-use fgd_sync::domain::edit::{Edit, Mode, Tree, TreeEntry};
+use fgd_sync::domain::edit::{Mode, Tree, TreeEntry};
 use fgd_sync::domain::fate::{DocumentId, Fate, Reason};
 use fgd_sync::domain::key::Key;
 use fgd_sync::domain::kind::{Catalogue, Kind};
@@ -327,9 +327,9 @@ impl Model {
             return false;
         }
         for (path, edit) in &plan.edits {
-            match edit {
-                Edit::Write(bytes) => self.put_file(path, bytes.clone()),
-                Edit::Delete => assert!(self.git.remove(path).is_some(), "{path} is deleted but not there"),
+            match edit.bytes() {
+                Some(bytes) => self.put_file(path, bytes.clone()),
+                None => assert!(self.git.remove(path).is_some(), "{path} is deleted but not there"),
             }
         }
         if !alive() {

@@ -7,6 +7,9 @@ use fgd_sync::domain::kind::{Catalogue, Kind};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// The custom object type of the fabrics themselves.
+pub const FABRICS: &str = "hedgehog-fabrics";
+
 /// One NetBox, with a user who is not the service.
 pub struct RealNetBox {
     /// Ends with `/`.
@@ -59,6 +62,46 @@ impl RealNetBox {
         self.ask(Method::GET, &url, None).await["count"].as_u64().unwrap()
     }
 
+    /// The fabric's own row.
+    pub async fn fabric(&self, name: &str) -> Value {
+        let rows = self.any(Method::GET, &format!("plugins/custom-objects/{FABRICS}/?limit=1000"), None).await;
+        let row = rows["results"].as_array().unwrap().iter().find(|row| row["name"] == name).cloned();
+        row.unwrap_or_else(|| panic!("no row of {name}: {rows}"))
+    }
+
+    /// NetBox's name of a custom object type, such as deliveries and the change log have it.
+    pub async fn object_type(&self, slug: &str) -> String {
+        let path = format!("plugins/custom-objects/custom-object-types/?slug={slug}");
+        let found = self.any(Method::GET, &path, None).await;
+        found["results"][0]["object_type_name"].as_str().unwrap().to_owned()
+    }
+
+    /// What NetBox's change log has of a row, oldest first.
+    pub async fn changes_of(&self, slug: &str, row: &Value) -> Vec<Value> {
+        let object_type = self.object_type(slug).await;
+        let path = format!("core/object-changes/?changed_object_id={}&limit=1000&ordering=id", row["id"]);
+        let found = self.any(Method::GET, &path, None).await;
+        let of_type = |change: &&Value| change["changed_object_type"] == object_type;
+        found["results"].as_array().unwrap().iter().filter(of_type).cloned().collect()
+    }
+
+    /// Alice signs in with her browser and opens a page.
+    pub async fn page(&self, address: &str) -> String {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let form = client.get(format!("{}login/", self.url)).send().await.unwrap();
+        let token = cookies(&form);
+        let proof = between(&form.text().await.unwrap(), "name=\"csrfmiddlewaretoken\" value=\"", "\"").to_owned();
+        let fields = [("csrfmiddlewaretoken", proof.as_str()), ("username", "alice"), ("password", "test-only")];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = client.post(format!("{}login/", self.url)).header("Cookie", token);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(body);
+        let signed_in = request.send().await.unwrap();
+        assert_eq!(signed_in.status(), 302, "alice cannot sign in");
+        let answer = client.get(address).header("Cookie", cookies(&signed_in)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{address}");
+        answer.text().await.unwrap()
+    }
+
     /// Alice posts to any endpoint and gets the row; what is there already is fine.
     pub async fn ensure(&self, path: &str, body: Value) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -89,6 +132,18 @@ impl RealNetBox {
         assert!(status.is_success(), "{url}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
+}
+
+/// The cookies that an answer sets, as they are sent back.
+fn cookies(answer: &reqwest::Response) -> String {
+    let set = answer.headers().get_all("Set-Cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    set.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+}
+
+/// What stands between two marks; panics where it does not.
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
+    rest.split_once(after).unwrap_or_else(|| panic!("no {after} in {rest}")).0
 }
 
 /// Starts or stops NetBox's background worker, which sends the webhooks.

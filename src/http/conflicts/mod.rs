@@ -48,10 +48,7 @@ pub(super) struct ConflictsQuery {
     ),
     responses(
         (status = 200, description = "A page of conflicts", body = ConflictsView),
-        (status = 400, description = "A parameter is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The settings have no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
@@ -113,10 +110,7 @@ pub(super) async fn list(
     ),
     responses(
         (status = 200, description = "The conflict", body = ConflictDetailView),
-        (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The object has no conflict, or there is no such fabric", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["read"])),
 )]
@@ -147,14 +141,8 @@ pub(super) async fn show_conflict(
     request_body(content = ResolveRequest, example = json!({"side": "netbox"})),
     responses(
         (status = 202, description = "The job that carries it out", body = AcceptedView),
-        (status = 400, description = "A parameter or field is unknown or wrong; it is named", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or a wrong one", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token's role is too low", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The object has no conflict, or there is no such fabric", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The sides moved since `version`, or this side cannot be chosen here", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
     security(("api_token" = ["operate"])),
 )]

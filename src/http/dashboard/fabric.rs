@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use crate::domain::policy::{Direction, Fabric};
 use crate::domain::role::Role;
 use crate::http::HttpState;
+use crate::http::asking::{adopt, confirm};
 use crate::http::bulk::{BulkAction, carry_out};
-use crate::http::fabrics::{Standing, adopt, confirm, find};
+use crate::http::fabrics::{Standing, find};
 use crate::http::input::{bad_field, reason};
 use crate::http::problem::Problem;
 use crate::http::runs::RunsQuery;
@@ -53,7 +54,7 @@ pub(super) async fn show(
             (facts(&state, fabric, &numbers))
             (chart::draw(&load))
             (held(&viewer, fabric, &status))
-            h2 { "Recent jobs" }
+            h2 #history { "Recent jobs" }
             @if jobs.is_empty() { p.quiet { "None yet: nothing has asked for this fabric." } }
             @else { (super::jobs::table(&viewer, &jobs)) p.more { a href=(viewer.link(&format!("/jobs?fabric={name}"))) { "All jobs" } } }
             h2 { "Recent runs" }

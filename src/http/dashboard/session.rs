@@ -219,7 +219,9 @@ pub(super) async fn sign_out(form: Form, state: web::Data<HttpState>) -> Result<
 fn cookie(state: &HttpState, secret: &str, length: Duration) -> String {
     let path = Some(state.base_path()).filter(|path| !path.is_empty()).unwrap_or("/");
     let secure = if state.is_over_tls() { "; Secure" } else { "" };
-    format!("{COOKIE}={secret}; Path={path}; Max-Age={}; HttpOnly; SameSite=Strict{secure}", length.as_secs())
+    // Not `Strict`: whoever follows a link on NetBox's pages, which may be another site, is still signed in. A page only
+    // shows; what changes something is a form, for which no other site gets the cookie, and which carries a proof.
+    format!("{COOKIE}={secret}; Path={path}; Max-Age={}; HttpOnly; SameSite=Lax{secure}", length.as_secs())
 }
 
 /// The page to come back to: one of ours, else the first one.

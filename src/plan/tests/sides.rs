@@ -251,10 +251,8 @@ fn word(fate: &Fate) -> String {
 }
 
 pub(super) fn written(plan: &FabricPlan, below: &str) -> Option<String> {
-    match plan.edits.get(&path(below))? {
-        Edit::Write(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Edit::Delete => None,
-    }
+    let bytes = plan.edits.get(&path(below))?.bytes()?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
 pub(super) fn deleted(plan: &FabricPlan, below: &str) -> bool {

@@ -129,16 +129,14 @@ enum Doubt {
 
 /// What this way of writing cannot keep: GitHub's mutation knows no modes.
 pub(super) fn cannot_sign(files: &Files, changes: &Changes<'_>) -> Option<String> {
-    let special = |path: &str| match files.get(path.as_bytes()).map(|(mode, _)| mode)? {
-        Mode::File => None,
-        Mode::Executable => Some("an executable file"),
-        Mode::Symlink => Some("a symbolic link"),
-        Mode::Submodule => Some("a submodule"),
+    let special = |path: &str, change: &Change| match (change, files.get(path.as_bytes()).map(|(mode, _)| mode)) {
+        (Change::Delete, _) => None,
+        (Change::Write { executable: true, .. }, _) => Some("an executable file"),
+        (Change::Write { .. }, Some(Mode::Symlink)) => Some("a symbolic link"),
+        (Change::Write { .. }, Some(Mode::Submodule)) => Some("a submodule"),
+        (Change::Write { .. }, Some(Mode::File | Mode::Executable) | None) => None,
     };
-    let (path, what) = changes
-        .iter()
-        .filter(|(_, change)| matches!(change, Change::Write { .. }))
-        .find_map(|(path, _)| Some((path, special(path)?)))?;
+    let (path, what) = changes.iter().find_map(|(path, change)| Some((path, special(path, change)?)))?;
     Some(format!(
         "`{path}` is {what}, which a commit that GitHub signs cannot keep or replace: make it an ordinary file, or take \
          `signed` out of the settings"
@@ -198,14 +196,17 @@ mod tests {
     #[test]
     fn only_a_written_special_file_stops_a_signed_commit() {
         let oid = Oid::of_blob(b"x");
-        let files: Files = [("run.sh", Mode::Executable), ("a", Mode::File)]
+        let files: Files = [("run.sh", Mode::Executable), ("a", Mode::File), ("link", Mode::Symlink)]
             .map(|(path, mode)| (path.into(), (mode, oid.clone())))
             .into();
         let bytes = Bytes::from_static(b"y");
-        let write = |path| Changes::from([(path, Change::Write { executable: false, bytes: &bytes })]);
+        let write = |path, executable| Changes::from([(path, Change::Write { executable, bytes: &bytes })]);
 
-        assert!(cannot_sign(&files, &write("run.sh")).is_some());
-        assert!(cannot_sign(&files, &write("a")).is_none());
+        assert!(cannot_sign(&files, &write("run.sh", true)).is_some());
+        assert!(cannot_sign(&files, &write("moved.sh", true)).is_some());
+        assert!(cannot_sign(&files, &write("link", false)).is_some());
+        assert!(cannot_sign(&files, &write("a", false)).is_none());
+        assert!(cannot_sign(&files, &write("new", false)).is_none());
         assert!(cannot_sign(&files, &Changes::from([("run.sh", Change::Delete)])).is_none());
     }
 }

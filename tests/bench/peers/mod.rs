@@ -32,6 +32,9 @@ struct Peer {
     start: &'static [&'static str],
     /// The command that counts what it has recorded.
     count: &'static [&'static str],
+    /// What it is run by, as a package of Debian, and where its code is once it is installed.
+    package: &'static str,
+    code: &'static str,
     /// Slow ones need fewer.
     calls: usize,
     /// How often ours should be as fast as one of its processes.
@@ -44,6 +47,8 @@ const FASTIFY: Peer = Peer {
     install: &[&["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]],
     start: &["node", "server.js"],
     count: &["LLEN", "bull:changes:wait"],
+    package: "nodejs",
+    code: "node_modules",
     calls: CALLS,
     goal: 4.0,
 };
@@ -76,6 +81,8 @@ const FASTAPI: Peer = Peer {
         "warning",
     ],
     count: &["ZCARD", "arq:queue"],
+    package: "python3",
+    code: "venv/lib",
     calls: CALLS / 4,
     goal: 15.0,
 };
@@ -110,9 +117,31 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
     Ok(theirs.iter().map(line).collect())
 }
 
+/// What another receiver has in an image of its own.
+pub struct InImage {
+    pub name: &'static str,
+    pub package: &'static str,
+    pub code: PathBuf,
+}
+
+/// The others, installed.
+pub fn in_images() -> Result<Vec<InImage>, Failure> {
+    let installed = |peer: &Peer| {
+        peer.install()?;
+        Ok(InImage { name: peer.name, package: peer.package, code: peer.home()?.join(peer.code) })
+    };
+    [&FASTIFY, &FASTAPI].into_iter().map(installed).collect()
+}
+
+/// FGD_BENCH_CALLS bounds the deliveries of a round, to see soon whether everything still runs.
+fn at_most(calls: usize) -> usize {
+    let bound = std::env::var("FGD_BENCH_CALLS").ok().and_then(|text| text.parse().ok());
+    bound.map_or(calls, |bound: usize| calls.min(bound))
+}
+
 async fn our_rate() -> Result<f64, Failure> {
     let world = World::start(&Shape { settings: NO_RUNS, ..Shape::default() }).await?;
-    let requests = (1..=CALLS).map(signed).collect();
+    let requests = (1..=at_most(CALLS)).map(signed).collect();
     Ok(load::send(world.service.address(), requests, CONNECTIONS).await?.require(202)?.rate())
 }
 
@@ -149,11 +178,12 @@ impl Peer {
     async fn rate(&self, processes: usize) -> Result<f64, Failure> {
         let redis = Redis::start(&scratch()?)?;
         let server = Running::start(self, &redis, processes).await?;
-        let requests = (1..=self.calls).map(signed).collect();
+        let calls = at_most(self.calls);
+        let requests = (1..=calls).map(signed).collect();
         let answers = load::send(server.address, requests, CONNECTIONS).await?.require(202)?;
         let recorded: usize = redis.ask(self.count).await?;
-        if recorded != self.calls {
-            return Err(Failure(format!("{} recorded {recorded} of {} deliveries", self.name, self.calls)));
+        if recorded != calls {
+            return Err(Failure(format!("{} recorded {recorded} of {calls} deliveries", self.name)));
         }
         Ok(answers.rate())
     }

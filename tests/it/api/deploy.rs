@@ -66,6 +66,41 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_there_are() {
     assert!(used.len() > 20, "{used:?}");
 }
 
+#[tokio::test]
+async fn the_dashboard_shows_every_metric_that_there_is() {
+    let shown = names(&deployed("grafana-dashboard.json"));
+    let page = Page::of(&service().await).await;
+
+    let of_histogram = |name: &str| format!("{name}_bucket");
+    let not_shown: Vec<_> =
+        page.kinds.keys().filter(|name| !shown.contains(*name) && !shown.contains(&of_histogram(name))).collect();
+
+    assert!(not_shown.is_empty(), "{not_shown:?}");
+}
+
+#[test]
+fn what_waits_for_a_person_has_an_alert() {
+    let watched: BTreeSet<String> = alerts().iter().flat_map(|alert| names(alert["expr"].as_str().unwrap())).collect();
+
+    for metric in [
+        "fgd_dead_letters",
+        "fgd_fabric_conflicts",
+        "fgd_fabric_drift_objects",
+        "fgd_fabric_failing",
+        "fgd_fabric_guarded_deletions",
+        "fgd_fabric_held_objects",
+        "fgd_fabric_history_broken",
+        "fgd_fabric_paused",
+        "fgd_lease_age_seconds",
+        "fgd_rate_limit_remaining",
+        "fgd_server_token_expiry_timestamp_seconds",
+        "fgd_server_up",
+        "fgd_trace_spans_dropped_total",
+    ] {
+        assert!(watched.contains(metric), "no alert watches {metric}");
+    }
+}
+
 #[test]
 fn every_alert_has_its_paragraph_in_the_runbook_and_every_paragraph_its_alert() {
     let runbook = deployed("RUNBOOK.md");

@@ -98,7 +98,7 @@ async fn the_ledger_is_told_in_numbers() {
     assert!(page.value(r#"fgd_lease_age_seconds{repository="fabrics",branch="main"}"#) >= 10.0);
     assert_eq!(page.value("fgd_due_targets"), 0.0);
     service.settle(&claim, |fabric| done(&claim, fabric)).await;
-    dead_job(&service, "other-fabric", "x").await;
+    dead_job(&service, "other-fabric", "branch_gone").await;
     service.test.ledger.budget_left("app:1/2@github.com", "graphql", 4_321, Duration::from_secs(60)).await.unwrap();
 
     let page = Page::of(&service).await;
@@ -108,6 +108,8 @@ async fn the_ledger_is_told_in_numbers() {
     let budget = r#"fgd_rate_limit_remaining{token="app:1/2@github.com",resource="graphql"}"#;
     assert_eq!(page.value(budget), 4_321.0);
     assert_eq!(page.value(r#"fgd_fabric_failing{fabric="other-fabric"}"#), 1.0);
+    assert_eq!(page.value(r#"fgd_fabric_history_broken{fabric="other-fabric"}"#), 1.0);
+    assert_eq!(page.value(r#"fgd_fabric_history_broken{fabric="far-fabric"}"#), 0.0);
     assert_eq!(page.value(r#"fgd_fabric_paused{fabric="far-fabric"}"#), 1.0);
 }
 

@@ -29,13 +29,13 @@ async fn a_page_asks_whoever_is_nobody_to_sign_in_and_brings_them_back() {
 }
 
 #[tokio::test]
-async fn the_cookie_holds_no_token_and_is_for_no_script_and_no_other_site() {
+async fn the_cookie_holds_no_token_and_is_for_no_script_and_no_form_of_another_site() {
     let service = service().await;
     let answer = Browser::at(service.address()).sign_in(TOKEN, "/").await;
 
     let cookie = answer.header("set-cookie");
     assert!(!cookie.contains(TOKEN));
-    assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(cookie.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax"), "{cookie}");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn over_tls_and_below_a_path_the_cookie_stays_there() {
 
     assert_eq!(answer.location(), "/fgd/jobs");
     let cookie = answer.header("set-cookie");
-    assert!(cookie.ends_with("; Path=/fgd; Max-Age=43200; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+    assert!(cookie.ends_with("; Path=/fgd; Max-Age=43200; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
     browser.open("/jobs").await.shows(&["href=\"/fgd/assets/style.css\"", "href=\"/fgd/conflicts\""]);
 }
 

@@ -15,6 +15,7 @@ use fgd_sync::run::Runner;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::adoption::{TOUCHED, left_by_the_service_before_us, rows_of_the_service_before_us};
 use crate::support::fakes::github::{self, GitHub};
 use crate::support::fakes::netbox::{self, NetBox, Object};
 use crate::support::git_server::{Bare, Person};
@@ -131,6 +132,20 @@ impl World {
 
     fn commits(&self) -> usize {
         self.server.git_in(&["rev-list", "--count", "main"]).parse().unwrap()
+    }
+
+    /// Makes a file executable.
+    fn make_executable(&self, path: &str) {
+        let person = self.server.person();
+        person.git(&["update-index", "--chmod=+x", path]);
+        person.git(&["commit", "--quiet", "--message", "executable"]);
+        person.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    }
+
+    /// Paths of the executable files.
+    fn executables(&self) -> Vec<String> {
+        let listed = self.server.git_in(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "main"]);
+        listed.lines().filter_map(|line| line.strip_prefix("100755 ").map(str::to_owned)).collect()
     }
 
     /// Blobs by path.
@@ -262,6 +277,43 @@ async fn both_move_in_one_commit(server: Server) {
     world.assert_in_order().await;
 }
 
+/// One file moves as it is, one with its object's new name, one with what changed meanwhile.
+async fn a_move_keeps_the_mode_of_each_file(server: Server) {
+    let world = World::start(server, &[("lab", "lab")]).await;
+    for name in ["plain", "same", "old-name", "changed"] {
+        world.create("lab", name);
+    }
+    world.compare().await;
+    for name in ["same", "old-name", "changed"] {
+        world.make_executable(&format!("lab/managed/servers/{name}.yaml"));
+    }
+    world.compare().await;
+    let world = world.moved(&[("lab", "sites/north")], "main").await;
+    {
+        let mut alice = world.netbox.user("alice");
+        let (renamed, changed) = (alice.id("Server", "old-name"), alice.id("Server", "changed"));
+        alice.update("Server", renamed, json!({"name": "new-name"}));
+        alice.update("Server", changed, json!({"spec": {"description": "two"}}));
+    }
+
+    world.compare().await;
+
+    let at = |name: &str| format!("sites/north/managed/servers/{name}.yaml");
+    assert_eq!(world.executables(), [at("changed"), at("new-name"), at("same")]);
+    assert!(world.files().contains_key(&at("plain")));
+    world.assert_in_order().await;
+}
+
+#[tokio::test]
+async fn a_move_keeps_modes_in_a_git_repository() {
+    a_move_keeps_the_mode_of_each_file(Server::git()).await;
+}
+
+#[tokio::test]
+async fn a_move_keeps_modes_in_a_repository_on_github() {
+    a_move_keeps_the_mode_of_each_file(Server::github()).await;
+}
+
 #[tokio::test]
 async fn two_fabrics_with_odd_names_share_a_git_repository() {
     two_fabrics_with_odd_names_share_a_repository(Server::git()).await;
@@ -290,6 +342,32 @@ async fn two_fabrics_of_a_git_repository_move_in_one_commit() {
 #[tokio::test]
 async fn two_fabrics_of_a_repository_on_github_move_in_one_commit() {
     both_move_in_one_commit(Server::github()).await;
+}
+
+#[tokio::test]
+async fn a_directory_of_the_service_before_us_is_adopted_on_github() {
+    let world = World::start(Server::github(), &[("lab", "sites/lab")]).await;
+    for (kind, name, spec) in rows_of_the_service_before_us() {
+        world.netbox.user("alice").create(&Object::new(kind, "lab", name, spec));
+    }
+    let person = world.server.person();
+    for (path, text) in left_by_the_service_before_us() {
+        person.write(&format!("sites/lab/{path}"), text);
+    }
+    person.push("main", "what the old service left");
+    let (before, commits) = (world.files(), world.commits());
+
+    world.compare().await;
+
+    let after = world.files();
+    let touched = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path));
+    let touched: BTreeSet<&str> = touched.filter_map(|path| path.strip_prefix("sites/lab/")).collect();
+    assert_eq!((touched, world.commits()), (TOUCHED.into(), commits + 1));
+    let standing = world.standings().await.remove(0);
+    assert_eq!((standing.held, standing.directory.unwrap().condition.status), (1, DirectoryStatus::Initialized));
+    let writes = world.netbox.writes();
+    world.compare().await;
+    assert_eq!((world.commits(), world.netbox.writes()), (commits + 1, writes), "and nothing more");
 }
 
 #[tokio::test]

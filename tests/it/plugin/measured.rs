@@ -8,6 +8,7 @@ use crate::support::app::FABRIC;
 use crate::support::fakes::netbox::{NetBox, Object, TOKEN};
 
 async fn ask(netbox: &NetBox, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = client.request(method, format!("{}api/plugins/hedgehog/{path}", netbox.url())).bearer_auth(TOKEN);
     let request = body.into_iter().fold(request, |request, body| request.json(&body));

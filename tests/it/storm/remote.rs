@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fgd_sync::domain::edit::{CommitMessage, Edit, Edits, Mode, RUN_TRAILER, Tree, TreeEntry};
+use fgd_sync::domain::edit::{CommitMessage, Edits, Mode, RUN_TRAILER, Tree, TreeEntry};
 use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, Oid, RunId};
 use fgd_sync::domain::path::RepoPath;
@@ -200,9 +200,9 @@ impl Repository for Remote {
             let before = store.files();
             let mut files = before.clone();
             for (path, edit) in edits {
-                match edit {
-                    Edit::Write(bytes) => drop(files.insert(path.clone(), bytes.clone())),
-                    Edit::Delete => drop(files.remove(path)),
+                match edit.bytes() {
+                    Some(bytes) => drop(files.insert(path.clone(), bytes.clone())),
+                    None => drop(files.remove(path)),
                 }
             }
             match base {

@@ -57,12 +57,7 @@ pub async fn author_committer_and_message_are_exact(subject: &impl Subject) {
 }
 
 pub async fn the_mode_of_a_file_is_kept(subject: &impl Subject) {
-    let (person, _) = seed(subject);
-    person.write("run.sh", "1").git(&["add", "run.sh"]);
-    person.git(&["update-index", "--chmod=+x", "run.sh"]);
-    person.git(&["commit", "--quiet", "--message", "a script"]);
-    person.git(&["push", "--quiet", "origin", "HEAD:main"]);
-    let base = oid(&subject.bare().head("main").unwrap());
+    let base = with_a_script(subject);
     let repository = subject.repository();
 
     let ours = commit(&repository, Some(&base), &edits([("run.sh", write("2")), ("new", write("x"))])).await.unwrap();
@@ -71,6 +66,38 @@ pub async fn the_mode_of_a_file_is_kept(subject: &impl Subject) {
     assert_eq!(tree[&path("run.sh")].mode, Mode::Executable);
     assert_eq!(tree[&path("new")].mode, Mode::File);
     assert_eq!(subject.bare().show("main", "run.sh"), "2");
+}
+
+pub async fn a_moved_file_takes_its_mode_along(subject: &impl Subject) {
+    let base = with_a_script(subject);
+    let repository = subject.repository();
+    let moved =
+        |from: &str, content: &str| Edit::Move { from: path(from), bytes: Bytes::copy_from_slice(content.as_bytes()) };
+    let wanted = edits([
+        ("run.sh", Edit::Delete),
+        ("bin/run", moved("run.sh", "1")),
+        ("bin/other", moved("run.sh", "changed")),
+        ("dir/b.yaml", moved("run.sh", "there already")),
+        ("c.yaml", moved("a.yaml", "a: 1\n")),
+        ("new", moved("nowhere", "x")),
+    ]);
+
+    let ours = commit(&repository, Some(&base), &wanted).await.unwrap();
+
+    let tree = repository.tree(&ours, &RepoPath::root()).await.unwrap();
+    let modes: Vec<(&str, Mode)> = tree.iter().map(|(path, entry)| (path.as_str(), entry.mode)).collect();
+    assert_eq!(
+        modes,
+        [
+            ("a.yaml", Mode::File),
+            ("bin/other", Mode::Executable),
+            ("bin/run", Mode::Executable),
+            ("c.yaml", Mode::File),
+            ("dir/b.yaml", Mode::File),
+            ("new", Mode::File),
+        ]
+    );
+    assert_eq!(subject.bare().show("main", "bin/run"), "1");
 }
 
 pub async fn a_symlink_is_replaced_not_followed(subject: &impl Subject) {
@@ -150,4 +177,14 @@ pub async fn a_directory_can_be_moved(subject: &impl Subject) {
 
     assert_eq!(subject.bare().paths("main"), ["a.yaml", "also.yaml", "moved/b.yaml"]);
     assert_eq!(subject.bare().show("main", "moved/b.yaml"), "b: 1");
+}
+
+/// The seed and an executable `run.sh` that holds `1`.
+fn with_a_script(subject: &impl Subject) -> Oid {
+    let (person, _) = seed(subject);
+    person.write("run.sh", "1").git(&["add", "run.sh"]);
+    person.git(&["update-index", "--chmod=+x", "run.sh"]);
+    person.git(&["commit", "--quiet", "--message", "a script"]);
+    person.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    oid(&subject.bare().head("main").unwrap())
 }

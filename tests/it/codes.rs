@@ -1,0 +1,94 @@
+//! Every code that the service can show has its words for people, and none that it cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::Regex;
+
+use crate::borders::sources;
+
+/// Where a code is given to an error, a reason or a finding as a text.
+const GIVEN: &str =
+    r#"(?:\berror|\bheld|\bwarn|\brefused|\bnot_read|Reason::new|Clash::new|Finding::warning)\(\s*"([a-z0-9_]+)""#;
+/// Where a code has a name, or stands in a value.
+const NAMED: &str = r#"const \w+: &(?:'static )?str = "([a-z0-9_]+)"|\bcode: "([a-z0-9_]+)""#;
+/// Modules that make errors, reasons and findings. What `http` refuses by itself is in the API's description.
+const MODULES: [&str; 9] = ["app", "domain", "ledger", "lint", "netbox", "plan", "queue", "run", "validate"];
+/// Files in which every text with an underscore is a code, for they choose among codes.
+const TABLES: [&str; 3] = ["plan/yaml.rs", "plan/recognise.rs", "domain/history.rs"];
+const WORD: &str = r#""([a-z]+(?:_[a-z0-9]+)+)""#;
+/// Texts that look like codes, and are something else.
+const NO_CODES: [&str; 6] = ["snake_case", "default", "custom_fields", "hedgehog_fabric", "dead_letter", "events"];
+
+/// The codes in the source, each with a file that has it.
+fn codes_of_the_source() -> BTreeMap<String, String> {
+    let (given, named, word) = (Regex::new(GIVEN).unwrap(), Regex::new(NAMED).unwrap(), Regex::new(WORD).unwrap());
+    let mut codes = BTreeMap::new();
+    let sources = sources();
+    let mut add = |file: &String, code: &str| {
+        if !NO_CODES.contains(&code) {
+            codes.entry(code.to_owned()).or_insert_with(|| file.clone());
+        }
+    };
+    for (file, text) in &sources {
+        let module = file.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+        if file == "http/onboarding.rs" || MODULES.contains(&module) {
+            for pattern in [&given, &named] {
+                let found = pattern.captures_iter(text).filter_map(|found| found.get(1).or(found.get(2)));
+                found.for_each(|code| add(file, code.as_str()));
+            }
+        }
+        if TABLES.contains(&file.as_str()) {
+            word.captures_iter(text).for_each(|found| add(file, &found[1]));
+        }
+    }
+    codes
+}
+
+/// The codes that the tables for people have, each with its file; every row says what it means and what to do.
+fn codes_in_words() -> BTreeMap<String, &'static str> {
+    let mut codes = BTreeMap::new();
+    let code = Regex::new("`([a-z0-9_]+)`").unwrap();
+    for (file, text) in
+        [("README.md", include_str!("../../README.md")), ("deploy/CODES.md", include_str!("../../deploy/CODES.md"))]
+    {
+        for table in text.split("| code | says | what to do |\n").skip(1) {
+            for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+                let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+                assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{file}: {row}");
+                for found in code.captures_iter(cells[0]) {
+                    let twice = codes.insert(found[1].to_owned(), file);
+                    assert!(twice.is_none(), "{file}: `{}` stands in two rows", &found[1]);
+                }
+            }
+        }
+    }
+    codes
+}
+
+#[test]
+fn every_code_has_its_words_and_no_words_are_left_of_a_code_that_is_gone() {
+    let (source, words) = (codes_of_the_source(), codes_in_words());
+
+    let without: Vec<_> = source.iter().filter(|(code, _)| !words.contains_key(*code)).collect();
+    let left: Vec<_> = words.iter().filter(|(code, _)| !source.contains_key(*code)).collect();
+
+    assert!(without.is_empty(), "give these a row in README.md (what stops a fabric) or deploy/CODES.md: {without:#?}");
+    assert!(left.is_empty(), "nothing in src gives these codes any more: {left:#?}");
+}
+
+/// What a person must do before a fabric is worked on again stands in the README itself.
+#[test]
+fn what_stops_a_fabric_stands_in_the_readme() {
+    let words = codes_in_words();
+    let stalling = Regex::new(r#"(?:Stalled|Directory|Refused)\(error\(\s*"([a-z0-9_]+)""#).unwrap();
+    let sources = sources();
+    let stalled: BTreeSet<&str> = sources
+        .iter()
+        .filter(|(file, _)| file.starts_with("run/"))
+        .flat_map(|(_, text)| stalling.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str())))
+        .collect();
+
+    assert!(stalled.len() >= 10, "{stalled:?}");
+    let elsewhere: Vec<_> = stalled.into_iter().filter(|code| words.get(*code) != Some(&"README.md")).collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+}
