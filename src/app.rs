@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Notify, watch};
+use url::Url;
 
 use crate::config::{self, ObjectModel, Settings, Switch, TokenSecret};
 use crate::domain::names::{FabricName, NetBoxName, RepoName};
@@ -25,7 +26,7 @@ use crate::http::{
 use crate::ledger::{self, Clock, Ledger};
 use crate::lint;
 use crate::netbox;
-use crate::netbox::setup::{Effect, SetupOptions, setup};
+use crate::netbox::setup::{Effect, SetupOptions, Telling, setup};
 use crate::plan::message::People;
 use crate::queue::metrics::WorkMetrics;
 use crate::queue::schedules::{self, Schedules};
@@ -223,6 +224,7 @@ async fn open(settings: &Settings, clock: Clock) -> Result<(Ledger, Arc<Runner>)
         repositories: repositories::open(settings, Some(&ledger))?,
         netboxes: netboxes(settings)?,
         told: told(settings),
+        journals: journals(settings),
         fabrics: settings.fabrics.clone(),
         catalogue: settings.kinds.clone(),
         crds: crds(settings)?,
@@ -285,9 +287,18 @@ fn setup_options(settings: &Settings, name: &NetBoxName, dry_run: bool) -> Resul
         receiver_url,
         secret,
         fabrics: fabrics.map(|fabric| fabric.name.clone()).collect(),
+        fabric_status: telling(netbox.fabric_status),
+        journal: telling(netbox.journal),
         links: (netbox.custom_links == Switch::On).then(|| settings.public_url.clone()),
         dry_run,
     })
+}
+
+fn telling(switch: Switch) -> Telling {
+    match switch {
+        Switch::On => Telling::On,
+        Switch::Off => Telling::Off,
+    }
 }
 
 fn setup_words(effect: &Effect, dry_run: bool) -> String {
@@ -296,6 +307,7 @@ fn setup_words(effect: &Effect, dry_run: bool) -> String {
         Effect::Created => format!("{would}created"),
         Effect::Updated(fields) => format!("{would}updated ({})", fields.join(", ")),
         Effect::Unchanged => "is right".to_owned(),
+        Effect::AfterTheFirstFabric => "show what is missing once there is a fabric: run it again then".to_owned(),
         Effect::Lacking => "is missing: the service needs it, with this token or the one that it gets".to_owned(),
     }
 }
@@ -369,6 +381,12 @@ fn netboxes(settings: &Settings) -> Result<BTreeMap<NetBoxName, Arc<netbox::Clie
 fn told(settings: &Settings) -> BTreeSet<NetBoxName> {
     let told = settings.netboxes.iter().filter(|(_, netbox)| netbox.fabric_status == Switch::On);
     told.map(|(name, _)| name.clone()).collect()
+}
+
+/// The NetBoxes whose objects get journal entries, and where their pages are.
+fn journals(settings: &Settings) -> BTreeMap<NetBoxName, Url> {
+    let kept = settings.netboxes.iter().filter(|(_, netbox)| netbox.journal == Switch::On);
+    kept.map(|(name, _)| (name.clone(), settings.public_url.clone())).collect()
 }
 
 /// Reads the CRDs that the settings name; each place once.

@@ -169,6 +169,8 @@ pub struct NetBox {
     pub fabric_status: Switch,
     /// Whether `setup` makes links from its pages to ours.
     pub custom_links: Switch,
+    /// Whether its objects get journal entries of what commits did to them, and of conflicts.
+    pub journal: Switch,
     /// Runs that need it at the same time, over all replicas; zero is no limit.
     pub max_runs: u32,
 }

@@ -28,6 +28,7 @@ pub(super) const NETBOX: Group = Group {
         &WEBHOOK_SECRETS,
         &MODEL,
         &FABRIC_STATUS,
+        &JOURNAL,
         &CUSTOM_LINKS,
         &MAX_RUNS,
         &CA_FILE,
@@ -50,6 +51,11 @@ const FABRIC_STATUS: Choice<Switch> = Choice {
     name: "fabric_status",
     words: &[("on", Switch::On), ("off", Switch::Off)],
     about: "Whether NetBox is told how its fabrics stand.",
+};
+const JOURNAL: Choice<Switch> = Choice {
+    name: "journal",
+    words: &[("off", Switch::Off), ("on", Switch::On)],
+    about: "Whether objects get journal entries of what commits did to them, and of conflicts.",
 };
 const CUSTOM_LINKS: Choice<Switch> = Choice {
     name: "custom_links",
@@ -177,10 +183,9 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let ca_file = section.get(CA_FILE.name).and_then(|setting| setting.readable_file());
     let proxy = section.get(PROXY.name).and_then(|setting| setting.parse(remote::http));
     let (fabric_status, custom_links) = (section.choice(&FABRIC_STATUS), section.choice(&CUSTOM_LINKS));
-    let max_runs = max_runs(section);
+    let (journal, max_runs) = (section.choice(&JOURNAL), max_runs(section));
     let url = url.and_then(|setting| server(&setting))?;
     Some(NetBox {
-        max_runs,
         url,
         token: token?.source,
         model,
@@ -189,6 +194,8 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
         proxy,
         fabric_status,
         custom_links,
+        journal,
+        max_runs,
     })
 }
 

@@ -125,6 +125,15 @@ impl Client {
         Ok(types)
     }
 
+    /// The rows of a kind that a request of ours wrote, whatever it was answered with.
+    pub(super) async fn written_by(&self, spec: &KindSpec, request_id: &str) -> Result<BTreeSet<u64>, Error> {
+        let object_type = self.object_type(spec).await?;
+        let filters = [("request_id", request_id.to_owned()), ("fields", format!("{BARE},request_id"))];
+        let records = self.records(&filters).await?;
+        let ours = |record: &&Record| record.request_id == request_id && record.changed_object_type == object_type;
+        Ok(records.iter().filter(ours).map(|record| record.changed_object_id).collect())
+    }
+
     /// Which of the rows that a bulk write covered were not what it was planned against: a lost edit each.
     ///
     /// Cannot fail: without the change log (a token that may not read it) nothing is known, and that is said once.

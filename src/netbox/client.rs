@@ -1,6 +1,6 @@
 //! The client: its options, the two models of objects, and the fabrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -90,6 +90,8 @@ pub struct Client {
     fabrics: Mutex<Arc<BTreeMap<u64, String>>>,
     /// Custom object slug to NetBox's own name of the type, as last read.
     pub(super) object_types: Mutex<Arc<BTreeMap<String, String>>>,
+    /// Kinds that have no journal, as NetBox said.
+    pub(super) without_journal: Mutex<BTreeSet<Kind>>,
     /// Whether it was already said that edits cannot be audited.
     pub(super) audit_warned: std::sync::atomic::AtomicBool,
 }
@@ -106,6 +108,7 @@ impl Client {
             catalogue,
             fabrics: Mutex::default(),
             object_types: Mutex::default(),
+            without_journal: Mutex::default(),
             audit_warned: std::sync::atomic::AtomicBool::new(false),
         })
     }

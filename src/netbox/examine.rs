@@ -12,6 +12,7 @@ use crate::domain::kind::{Kind, KindSpec};
 use super::Error;
 use super::client::{Client, Status};
 use super::form::Form;
+use super::setup::permissions::may_view;
 use super::setup::{EVENT_RULES, EVENTS, TYPES, WEBHOOKS, choice, id_in, text, types_that_are_there};
 
 /// What NetBox shows.
@@ -31,6 +32,8 @@ pub struct Examined {
 /// What the token's user may do with the rows of a kind. Of deleting NetBox does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
+    /// Without it NetBox tells nothing of the others.
+    pub view: bool,
     pub add: bool,
     pub change: bool,
 }
@@ -72,9 +75,10 @@ impl Client {
     /// NetBox names in its answer to OPTIONS what the user may do: POST to add, PUT to change.
     async fn access(&self, spec: &KindSpec) -> Result<Access, Error> {
         let path = self.path(spec);
+        let view = may_view(self, &path).await?;
         let answer = self.http.options(&path).await?;
         let may = |method: &str| answer.pointer(&format!("/actions/{method}")).is_some();
-        Ok(Access { add: may("POST"), change: may("PUT") })
+        Ok(Access { view, add: may("POST"), change: may("PUT") })
     }
 
     async fn hooks(&self, receiver: &Url, secrets: &[SecretString]) -> Result<Hooks, Error> {

@@ -1,7 +1,7 @@
 //! The fabric's own row, as far as it tells how the fabric stands.
 //!
-//! The Hedgehog plugin has such rows; for custom objects `setup` makes a type of them. Their columns differ between
-//! versions: each is written where the row has it, and none is missed.
+//! The Hedgehog plugin has such rows; for custom objects `setup` makes a type of them. The plugin's columns differ between
+//! versions: each is written where the row has it, else into the custom field that `setup` makes, and none is missed.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -28,6 +28,12 @@ pub(super) const STATUS_FIELDS: [(&str, &str); 6] = [
     ("desired_state_commit", "text"),
 ];
 
+/// The custom field that stands for a column which the plugin's rows do not have. NetBox knows one custom field of a name,
+/// whatever it belongs to: so these have a prefix.
+pub(super) fn custom_field(column: &str) -> String {
+    format!("fgd_{column}")
+}
+
 /// A fabric's row as it is now, without its other columns: the plugin's hold cluster tokens in clear.
 #[derive(Debug, Clone)]
 pub struct FabricRow {
@@ -35,6 +41,8 @@ pub struct FabricRow {
     last_updated: String,
     /// The status columns that the row has.
     columns: Map<String, Value>,
+    /// The custom fields that stand for the others, by the column's name.
+    custom: Map<String, Value>,
 }
 
 /// What became of telling.
@@ -49,12 +57,10 @@ pub enum StateWritten {
 impl Client {
     /// The fabric's row; `None` where NetBox has none, or none with a status.
     pub async fn fabric_row(&self, fabric: &FabricName) -> Result<Option<FabricRow>, Error> {
-        let columns: Vec<&str> = STATUS_FIELDS.iter().map(|(name, _)| *name).collect();
-        let fields = format!("id,name,last_updated,{}", columns.join(","));
-        let mut query = vec![("fields", fields)];
-        if self.model() == Model::CustomObjects {
-            query.push(("name", fabric.to_string()));
-        }
+        let query = match self.model() {
+            Model::CustomObjects => vec![("fields", status_fields("last_updated")), ("name", fabric.to_string())],
+            Model::Hedgehog => vec![("fields", status_fields("last_updated,custom_fields"))],
+        };
         let rows = match self.http.list(&self.fabrics_path(), &query).await {
             Ok(rows) => rows,
             // The type is not set up.
@@ -72,6 +78,14 @@ impl Client {
         Ok(row.and_then(FabricRow::read))
     }
 
+    /// The columns that the plugin's rows do not have; `None` where no row shows it.
+    pub(super) async fn missing_columns(&self) -> Result<Option<Vec<(&'static str, &'static str)>>, Error> {
+        let rows = self.http.list(&self.fabrics_path(), &[("fields", status_fields("last_updated"))]).await?;
+        let missing =
+            |row: &Map<String, Value>| STATUS_FIELDS.into_iter().filter(|(name, _)| !row.contains_key(*name)).collect();
+        Ok(rows.first().map(missing))
+    }
+
     /// Makes the row tell this state, where it does not already. `message` is for NetBox's change log.
     pub async fn write_fabric_state(
         &self,
@@ -79,7 +93,7 @@ impl Client {
         state: &FabricState,
         message: &str,
     ) -> Result<StateWritten, Error> {
-        let mut patch = row.differing(state);
+        let mut patch = row.patch(state);
         if patch.is_empty() {
             return Ok(StateWritten::Done);
         }
@@ -119,18 +133,42 @@ impl FabricRow {
     fn read(mut row: Map<String, Value>) -> Option<Self> {
         let id = row.get("id")?.as_u64()?;
         let last_updated = row.get("last_updated").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let custom = row.get("custom_fields").and_then(Value::as_object).cloned().unwrap_or_default();
+        let custom = STATUS_FIELDS
+            .iter()
+            .filter(|(column, _)| !row.contains_key(*column))
+            .filter_map(|(column, _)| Some(((*column).to_owned(), custom.get(&custom_field(column))?.clone())));
+        let custom: Map<String, Value> = custom.collect();
         row.retain(|name, _| STATUS_FIELDS.iter().any(|(field, _)| field == name));
-        row.contains_key("sync_status").then_some(Self { id, last_updated, columns: row })
+        let has_place = row.contains_key("sync_status") || custom.contains_key("sync_status");
+        has_place.then_some(Self { id, last_updated, columns: row, custom })
     }
 
-    /// The columns that the row has and that say otherwise.
-    fn differing(&self, state: &FabricState) -> Map<String, Value> {
-        wanted(state)
-            .into_iter()
-            .filter(|(name, wanted)| self.columns.get(*name).is_some_and(|found| !says(found, wanted)))
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+    /// What makes the row say it.
+    fn patch(&self, state: &FabricState) -> Map<String, Value> {
+        let mut patch = differing(&self.columns, state);
+        let custom: Map<String, Value> =
+            differing(&self.custom, state).into_iter().map(|(column, value)| (custom_field(&column), value)).collect();
+        if !custom.is_empty() {
+            patch.insert("custom_fields".to_owned(), Value::Object(custom));
+        }
+        patch
     }
+}
+
+/// For `fields=`: what tells how a fabric stands, and what else is asked for.
+fn status_fields(more: &str) -> String {
+    let columns: Vec<&str> = STATUS_FIELDS.iter().map(|(name, _)| *name).collect();
+    format!("id,name,{more},{}", columns.join(","))
+}
+
+/// Of these columns those that say otherwise.
+fn differing(columns: &Map<String, Value>, state: &FabricState) -> Map<String, Value> {
+    wanted(state)
+        .into_iter()
+        .filter(|(name, wanted)| columns.get(*name).is_some_and(|found| !says(found, wanted)))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// What each column shall say; what is not known is left as it is.
@@ -188,12 +226,24 @@ mod tests {
     #[test]
     fn only_columns_that_the_row_has_and_that_differ_are_written() {
         let told = json!({"sync_status": "in_sync", "last_sync": "2026-11-21T04:48:50.238000Z", "sync_error": null});
-        let names = |row: &FabricRow, state| row.differing(&state).keys().cloned().collect::<Vec<_>>();
+        let names = |row: &FabricRow, state| row.patch(&state).keys().cloned().collect::<Vec<_>>();
 
-        assert!(row(told.clone()).differing(&state(SyncStatus::InSync)).is_empty());
+        assert!(row(told.clone()).patch(&state(SyncStatus::InSync)).is_empty());
         assert_eq!(names(&row(told), state(SyncStatus::Error)), ["sync_status"]);
         let newer = json!({"sync_status": {"value": "in_sync", "label": "In Sync"}, "drift_status": "conflicts", "drift_count": 0});
         assert_eq!(names(&row(newer), state(SyncStatus::InSync)), ["drift_status"]);
+    }
+
+    #[test]
+    fn what_the_row_has_no_column_for_goes_into_its_custom_fields() {
+        let told = json!({
+            "sync_status": "in_sync", "last_sync": "2026-11-21T04:48:50.238000Z", "sync_error": "", "drift_count": 0,
+            "custom_fields": {"fgd_drift_status": null, "fgd_drift_count": 7, "drift_status": "a user's"},
+        });
+
+        let patch = Value::Object(row(told).patch(&state(SyncStatus::InSync)));
+
+        assert_eq!(patch, json!({"custom_fields": {"fgd_drift_status": "in_sync"}}));
     }
 
     #[test]

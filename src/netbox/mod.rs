@@ -18,6 +18,7 @@
 //! | `write` | one lot: look, send, settle every row |
 //! | `lookup` | what of a lot NetBox has, before and after a request |
 //! | `refusal` | NetBox's errors, in all their shapes |
+//! | `journal` | entries in the journals of objects |
 //! | `examine` | what the token may do, and whether changes are told to us |
 //! | `setup` | object types, webhook and event rules |
 
@@ -27,6 +28,7 @@ mod examine;
 mod fabric;
 mod form;
 mod http;
+mod journal;
 mod lookup;
 mod pages;
 mod read;
@@ -43,6 +45,7 @@ use crate::domain::lease::LeaseLost;
 pub use client::{Client, Model, Options, Status, Timeouts};
 pub use examine::{Access, Examined, Hooks};
 pub use fabric::{FabricRow, StateWritten};
+pub use journal::{JournalEntry, JournalLevel};
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 
@@ -74,7 +77,8 @@ pub enum Written {
     /// Acknowledged, and read back as this row (`None`: deleted).
     Done {
         row: Option<Box<crate::domain::row::Row>>,
-        /// NetBox's own id of the request, the same as in its change log; `None` for a row that was found as wished.
+        /// NetBox's own id of the request, the same as in its change log; `None` for a row that was found as wished, and
+        /// that nothing proves to be a request's of ours.
         request: Option<String>,
     },
     /// The row is no longer what was planned against: plan again.

@@ -32,6 +32,11 @@ impl Refusal {
     pub fn of(errors: &Value) -> Self {
         Self { words: words(errors), about_fabric: errors.get("fabric").is_some() }
     }
+
+    /// Whether NetBox takes no journal entries for objects of this type. It has no code for that, only these words.
+    pub fn is_of_no_journal(&self) -> bool {
+        self.words.contains("Journaling is not supported")
+    }
 }
 
 /// Reads a refused bulk write of rows with these ids (none for rows that were to be created).

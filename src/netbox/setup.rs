@@ -1,11 +1,12 @@
-//! What NetBox needs before it can be kept equal: object types with their fields, the fabrics' own rows, a webhook, an
-//! event rule, links to our pages.
+//! What NetBox needs before it can be kept equal: object types with their fields, the fabrics' own rows or the custom
+//! fields that their rows lack, a webhook, an event rule, links to our pages.
 //!
 //! Idempotent: everything is looked up by its name first; what is missing is created, what differs is patched, nothing
 //! is deleted. A run that was cut short is simply run again. What the token lacks is told before anything is changed.
 
+mod custom_fields;
 mod links;
-mod permissions;
+pub(super) mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,9 @@ use super::client::{Client, Model};
 use super::fabric::{FABRICS_TYPE, STATUS_FIELDS};
 use super::form::Form;
 use super::http::{NoAnswer, Write};
+use super::journal::JOURNAL;
 use super::{Error, rows::FIELDS};
+use custom_fields::{CUSTOM_FIELDS, Columns};
 use links::Link;
 use permissions::{ALL, Action, Need};
 
@@ -46,10 +49,21 @@ pub struct SetupOptions {
     pub secret: SecretString,
     /// Fabrics that get a row of their own where they are custom objects.
     pub fabrics: Vec<FabricName>,
+    /// Whether NetBox is told how its fabrics stand, and so needs a place for that.
+    pub fabric_status: Telling,
+    /// Whether objects get journal entries.
+    pub journal: Telling,
     /// Where people reach this service, when NetBox's pages shall link to it; ends with `/`.
     pub links: Option<Url>,
     /// Look, and say what would be done.
     pub dry_run: bool,
+}
+
+/// Whether NetBox is told of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    Off,
+    On,
 }
 
 /// One thing that was looked at.
@@ -69,21 +83,25 @@ pub enum Effect {
     Unchanged,
     /// The token may not do what the service does with this: view, add or change.
     Lacking,
+    /// Whether it is needed shows once there is a fabric.
+    AfterTheFirstFabric,
 }
 
-/// Makes NetBox ready: for custom objects the types of all kinds and of the fabrics, and for either model a webhook with
-/// its event rule, and links.
+/// Makes NetBox ready: for custom objects the types of all kinds and of the fabrics, for the plugin the custom fields of
+/// the columns that its fabrics lack, and for either model a webhook with its event rule, and links.
 ///
 /// The token needs permission to view, add and change these; what it lacks is one `Error::Denied`, before any change. What
 /// it lacks for the work afterwards is told as a step: that may be another token's. The first error ends it.
 pub async fn setup(client: &Client, options: &SetupOptions) -> Result<Vec<SetupStep>, Error> {
     let mut setup = Setup { client, options, steps: Vec::new() };
-    setup.check_permissions().await?;
+    let columns = setup.missing_columns().await?;
+    setup.check_permissions(&columns).await?;
     let custom = setup.custom_object_types().await?;
     let object_types: BTreeMap<Subject<'_>, String> = custom.into_iter().chain(types_that_are_there(client)).collect();
     let webhook = setup.webhook().await?;
     setup.event_rule(object_types.values().collect(), webhook).await?;
     setup.fabric_rows().await?;
+    setup.custom_fields(&columns).await?;
     setup.custom_links(&object_types).await?;
     Ok(setup.steps)
 }
@@ -164,12 +182,13 @@ struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     /// Ends with everything that setting up needs and the token lacks; tells what the work afterwards would lack.
-    async fn check_permissions(&mut self) -> Result<(), Error> {
+    async fn check_permissions(&mut self, columns: &Columns) -> Result<(), Error> {
         let client = self.client;
         let wanted = wanted_types(client);
         let custom = [TYPES, TYPE_FIELDS].into_iter().filter(|_| !wanted.is_empty());
         let links = self.options.links.as_ref().map(|_| CUSTOM_LINKS);
-        let own = [WEBHOOKS, EVENT_RULES].into_iter().chain(custom).chain(links);
+        let fields = columns.are_missing().then_some(CUSTOM_FIELDS);
+        let own = [WEBHOOKS, EVENT_RULES].into_iter().chain(custom).chain(links).chain(fields);
         let own: Vec<Need> = own.map(|path| Need { path: path.to_owned(), actions: &ALL }).collect();
         let lacking = permissions::lacking(client, &own).await?;
         if !lacking.is_empty() {
@@ -182,7 +201,9 @@ impl<'a> Setup<'a> {
         let objects = client.catalogue().iter().map(|spec| Need { path: client.path(spec), actions: &ALL });
         let fabrics = Need { path: client.fabrics_path(), actions: &[Action::View, Action::Change] };
         let log = Need { path: "core/object-changes/".to_owned(), actions: &[Action::View] };
-        let work: Vec<Need> = objects.chain([fabrics, log]).collect();
+        let journal = Need { path: JOURNAL.to_owned(), actions: &[Action::Add] };
+        let journal = Some(journal).filter(|_| self.options.journal == Telling::On);
+        let work: Vec<Need> = objects.chain([fabrics, log]).chain(journal).collect();
         for lacking in permissions::lacking(client, &work).await? {
             self.note(format!("permission to {lacking}"), Effect::Lacking);
         }

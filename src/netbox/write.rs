@@ -171,6 +171,7 @@ impl Lot<'_> {
             let asked = if piece.failed.is_some() { Asked::Sent } else { Asked::Fresh };
             let open = self.look(&piece.rows, asked).await?;
             if let Some(request_id) = piece.failed.as_ref().and_then(|failed| failed.request_id.as_deref()) {
+                self.recognise(&piece.rows, request_id).await;
                 self.audit(&piece.rows, request_id).await;
             }
             match &piece.failed {
@@ -381,6 +382,31 @@ impl Lot<'_> {
         }
         let failed = Failed { detail, request_id: None };
         Ok(vec![Piece { rows, tries: tries + 1, failed: Some(failed) }])
+    }
+
+    /// Names our request for rows that it saved although it was answered with an error: the plugin does that. Where the
+    /// change log cannot be read, nothing proves whose rows they are.
+    async fn recognise(&mut self, rows: &[usize], request_id: &str) {
+        let nameless =
+            |row: &&usize| matches!(&self.settled[**row], Some(Written::Done { row: Some(_), request: None }));
+        let nameless: Vec<usize> = rows.iter().filter(nameless).copied().collect();
+        if nameless.is_empty() {
+            return;
+        }
+        let written = match self.client.written_by(self.spec, request_id).await {
+            Ok(written) => written,
+            Err(error) => {
+                tracing::debug!(netbox = %self.client.name(), %error, "a request's rows are not known");
+                return;
+            }
+        };
+        for row in nameless {
+            if let Some(Written::Done { row: Some(found), request }) = &mut self.settled[row]
+                && written.contains(&found.id)
+            {
+                *request = Some(request_id.to_owned());
+            }
+        }
     }
 
     /// Finds the edits of users that a bulk write covered, in NetBox's record of the request.

@@ -22,6 +22,7 @@ use crate::plan::{FabricPlan, KeySides, NetBoxSide, NetBoxWrite, Overwritten, pl
 
 use super::failure::{Failure, error};
 use super::gather::Gathered;
+use super::journal::{self, Acknowledged};
 use super::source::Source;
 use super::{Runner, state};
 
@@ -34,6 +35,8 @@ pub struct Applied {
     pub gathered: Gathered,
     pub plan: FabricPlan,
     pub written: BTreeMap<Key, Wrote>,
+    /// What else the report says.
+    pub warnings: Vec<Item>,
 }
 
 /// A write that NetBox has acknowledged.
@@ -63,7 +66,7 @@ pub async fn write_netbox(runner: &Runner, asking: Asking<'_>, gathered: Gathere
     let fabric = runner.fabric(&gathered.sides.fabric)?.clone();
     let plan = planned(&gathered, &fabric);
     state::tell_writing(runner, asking.proof, &fabric, plan.netbox.len() + plan.edits.len()).await;
-    let mut applied = Applied { gathered, plan, written: BTreeMap::new() };
+    let mut applied = Applied { gathered, plan, written: BTreeMap::new(), warnings: Vec::new() };
     if applied.plan.netbox.is_empty() {
         return Ok(applied);
     }
@@ -132,12 +135,23 @@ impl Writing<'_> {
         let context = self.write_context(&applied.plan);
         let answers = runner.netbox(&fabric.netbox)?.write_lot(proof, &requests, &context).await?;
 
-        let mut answered = Answered { applied, source, run, advance: Advance::default(), changed: None, failed: None };
+        let mut answered = Answered {
+            applied,
+            source,
+            run,
+            advance: Advance::default(),
+            acknowledged: Vec::new(),
+            changed: None,
+            failed: None,
+        };
         for ((write, intent), answer) in lot.iter().zip(intents).zip(answers) {
             answered.take(write, intent, answer);
         }
-        let Answered { advance, changed, failed, .. } = answered;
+        let Answered { advance, acknowledged, changed, failed, .. } = answered;
         runner.ledger.advance(proof, &fabric.name, &advance).await?;
+        let of = (&applied.gathered.sides, source);
+        let unwritten = journal::tell_writes(runner, (proof, fabric), of, &acknowledged).await;
+        applied.warnings.extend(unwritten);
         if let Some(failure) = failed {
             return Err(failure);
         }
@@ -175,6 +189,8 @@ struct Answered<'a> {
     source: &'a Source,
     run: &'a RunId,
     advance: Advance,
+    /// What NetBox's request ids prove to be ours.
+    acknowledged: Vec<Acknowledged>,
     changed: Option<Key>,
     failed: Option<Failure>,
 }
@@ -227,6 +243,7 @@ impl Answered<'_> {
     /// The write is in NetBox, which now has this row.
     fn done(&mut self, write: &NetBoxWrite, intent: Intent, (row, request): (Option<Box<Row>>, Option<String>)) {
         let key = write.key().clone();
+        let id = row.as_ref().map(|row| row.id);
         let Some(side) = self.side(&key) else { return };
         let base = acknowledged(&intent, side, row.as_deref());
         side.netbox = row.map_or(NetBoxSide::Absent, NetBoxSide::Row);
@@ -239,6 +256,9 @@ impl Answered<'_> {
             let deletions = &mut self.applied.gathered.sides.deletions;
             deletions.recent += 1;
             deletions.objects = deletions.objects.saturating_sub(1);
+        }
+        if let (Some(id), Some(_)) = (id, &request) {
+            self.acknowledged.push(Acknowledged { key: key.clone(), id, outcome: outcome(write) });
         }
         let wrote = Wrote { outcome: outcome(write), request };
         let touch = Touch {

@@ -29,7 +29,7 @@ use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
 use super::history::{find_break, stalled};
 use super::shown::show;
-use super::{Runner, edits, report};
+use super::{Runner, edits, journal, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
 const MAX_PLANS: usize = 8;
@@ -165,7 +165,11 @@ async fn conclude(
     let advance = Advance { drift: Some(drift), ..advance };
     runner.ledger.advance(&claim.proof, &part.fabric, &advance).await?;
     edits::keep(runner, claim, &applied.gathered, &applied.plan).await;
-    let report = report::of(claim, &part.fabric, head, delivered, applied);
+    let fabric = runner.fabric(&part.fabric)?;
+    let unwritten =
+        journal::tell_conflicts(runner, (&claim.proof, fabric), &applied.gathered.memory, &applied.plan).await;
+    let warnings = [applied.warnings.as_slice(), &unwritten].concat();
+    let report = report::of(claim, &part.fabric, (head, delivered), (applied, warnings));
     let held = review.is_some() || report::needs_a_person(&report, part, &applied.gathered.memory);
     Ok(PartOutcome::Done { report: Box::new(report), held })
 }

@@ -9,6 +9,7 @@ mod failure;
 mod gather;
 mod git_side;
 mod history;
+mod journal;
 mod moving;
 mod netbox_side;
 mod report;
@@ -45,6 +46,8 @@ pub struct Runner {
     pub netboxes: BTreeMap<NetBoxName, Arc<netbox::Client>>,
     /// The NetBoxes that are told how their fabrics stand.
     pub told: BTreeSet<NetBoxName>,
+    /// The NetBoxes whose objects get journal entries, and where the pages are that these lead to; ends with `/`.
+    pub journals: BTreeMap<NetBoxName, Url>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
     /// Every kind that is kept equal.
     pub catalogue: Catalogue,

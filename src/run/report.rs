@@ -16,9 +16,8 @@ use super::deliver::Delivered;
 pub fn of(
     claim: &Claim,
     fabric: &FabricName,
-    head: Option<&Oid>,
-    delivered: &Delivered,
-    applied: &Applied,
+    (head, delivered): (Option<&Oid>, &Delivered),
+    (applied, warnings): (&Applied, Vec<Item>),
 ) -> FabricReport {
     let Applied { plan, written, .. } = applied;
     let items: Vec<Item> = plan
@@ -33,6 +32,7 @@ pub fn of(
             },
             Item::Document { .. } | Item::File { .. } | Item::Warning { .. } => item.clone(),
         })
+        .chain(warnings)
         .collect();
     let mut counts = counts(&items);
     for wrote in written.values() {

@@ -12,6 +12,7 @@ use crate::support::process::free_port;
 
 mod doctor;
 mod halves;
+mod setup;
 
 /// How a command ended.
 pub struct Ended(Output);

@@ -1,8 +1,11 @@
 //! How a fabric stands, told in NetBox itself: only news, only what is so, and nothing fails by it.
 
+use fgd_sync::domain::names::NetBoxName;
+use fgd_sync::netbox::setup::{SetupOptions, Telling, setup};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::app::{FABRIC, TestApp, drop_of_all_kinds, spec_of};
+use crate::support::app::{FABRIC, NETBOX_SECRET, TestApp, drop_of_all_kinds, spec_of};
 use crate::support::fakes::netbox::{Fault, NetBox};
 
 const PLUGIN: &str = "hedgehog/fabrics";
@@ -250,4 +253,34 @@ async fn where_there_is_no_place_or_no_wish_nothing_is_written() {
         assert_eq!(app.get("/api/v1/fabrics/lab").await["netbox_status"]["error"], Value::Null);
         app.finish().await;
     }
+}
+
+#[tokio::test]
+async fn what_the_plugin_has_no_column_for_is_told_in_the_custom_fields_that_the_setup_made() {
+    let app = TestApp::hedgehog().await;
+    let options = SetupOptions {
+        receiver_url: "http://127.0.0.1:9/webhooks/netbox".parse().unwrap(),
+        secret: SecretString::from(NETBOX_SECRET),
+        fabrics: Vec::new(),
+        fabric_status: Telling::On,
+        journal: Telling::Off,
+        links: None,
+        dry_run: false,
+    };
+    setup(&app.runner.netboxes[&NetBoxName::new("main")], &options).await.unwrap();
+    assert_eq!(row(&app).await["custom_fields"]["fgd_drift_status"], Value::Null);
+
+    make_a_conflict(&app).await;
+
+    let told = row(&app).await["custom_fields"].clone();
+    assert_eq!((&told["fgd_drift_status"], &told["fgd_drift_count"]), (&json!("conflicts"), &json!(1)));
+    resolve(&app).await;
+    let told = row(&app).await["custom_fields"].clone();
+    assert_eq!((&told["fgd_drift_status"], &told["fgd_drift_count"]), (&json!("in_sync"), &json!(0)));
+    assert!(app.commits().await.iter().any(|commit| told["fgd_desired_state_commit"] == commit.oid), "{told}");
+    let writes = status_writes(&app);
+    app.post("/api/v1/fabrics/lab/sync", json!({})).await;
+    app.sync().await;
+    assert_eq!(status_writes(&app), writes, "a run that changes nothing is no news");
+    app.finish().await;
 }

@@ -15,7 +15,7 @@ use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::row::Row;
 use fgd_sync::domain::secret::SecretSource;
-use fgd_sync::netbox::setup::SetupOptions;
+use fgd_sync::netbox::setup::{SetupOptions, Telling};
 use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, Timeouts, WriteContext, Written};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -179,6 +179,8 @@ fn setup_options(url: &str) -> SetupOptions {
         receiver_url: url.parse().unwrap(),
         secret: SecretString::from("fixture-secret"),
         fabrics: vec![FabricName::new(FABRIC)],
+        fabric_status: Telling::On,
+        journal: Telling::On,
         links: Some("https://sync.example.com/".parse().unwrap()),
         dry_run: false,
     }

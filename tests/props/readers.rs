@@ -24,6 +24,14 @@ const READ_ALL: &str = "import json, sys, yaml\n\
     \x20       return {'error': str(error)}\n\
     json.dump([value(text) for text in json.load(sys.stdin)], sys.stdout, default=lambda odd: {'odd': repr(odd)})\n";
 
+/// Reads a JSON list of YAML texts, answers with a JSON list of what PyYAML writes of their values. Texts are quoted: bare,
+/// PyYAML writes some that Kubernetes reads as numbers, such as `0o17`.
+const WRITE_ALL: &str = "import json, sys, yaml\n\
+    class Quoting(yaml.SafeDumper):\n\
+    \x20   pass\n\
+    Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar('tag:yaml.org,2002:str', text, style='\"'))\n\
+    json.dump([yaml.dump(yaml.safe_load(text), Dumper=Quoting) for text in json.load(sys.stdin)], sys.stdout)\n";
+
 /// A Python with PyYAML: the system's, else one of our own below `.dev`, made on first use.
 fn python() -> PathBuf {
     let has_yaml = |python: &Path| {
@@ -52,9 +60,10 @@ fn run(command: &mut Command) {
     );
 }
 
-fn read_by_python(texts: &[String]) -> Vec<Value> {
+/// Has Python do something with each text.
+fn by_python(program: &str, texts: &[String]) -> Vec<Value> {
     let mut child = Command::new(python())
-        .args(["-c", READ_ALL])
+        .args(["-c", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -68,7 +77,7 @@ fn read_by_python(texts: &[String]) -> Vec<Value> {
 
 /// Panics at the first text that Python reads as something else.
 fn assert_read_alike(texts: &[(Value, String)]) {
-    let found = read_by_python(&texts.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>());
+    let found = by_python(READ_ALL, &texts.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>());
     for ((expected, text), found) in texts.iter().zip(found) {
         let same = found.get("is").is_some_and(|found| Digest::of(found) == Digest::of(expected));
         assert!(same, "{text}\nis to us     {expected}\nto PyYAML it is {found}");
@@ -150,16 +159,35 @@ fn what_kubernetes_reads_in_a_drop_python_reads_in_the_managed_file() {
     assert_read_alike(&[(body, String::from_utf8(bytes).expect("we write UTF-8"))]);
 }
 
-#[test]
-fn python_reads_any_object_as_we_do() {
+/// Files of arbitrary objects, with their values as we read them.
+fn any_files() -> Vec<(Value, String)> {
     let mut runner = TestRunner::default();
-    let files: Vec<_> = (0..400)
+    (0..400)
         .map(|_| {
             let want = object().new_tree(&mut runner).expect("nothing is filtered out for long").current();
             let bytes = rendered(&want, None);
             (Value::Object(document(&bytes).body), String::from_utf8(bytes).expect("we write UTF-8"))
         })
-        .collect();
+        .collect()
+}
 
-    assert_read_alike(&files);
+#[test]
+fn python_reads_any_object_as_we_do() {
+    assert_read_alike(&any_files());
+}
+
+#[test]
+fn any_object_comes_back_the_same_from_our_renderer_over_pyyaml() {
+    let words = awkward_words().into_iter().map(|word| file_of(json!({ "v": word, "k": { word: 1 } })));
+    let files: Vec<_> = any_files().into_iter().chain(words).collect();
+
+    let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
+    let written = by_python(WRITE_ALL, &texts);
+
+    assert_eq!(written.len(), files.len());
+    for ((expected, ours), theirs) in files.iter().zip(&written) {
+        let theirs = theirs.as_str().expect("a text");
+        let back = Value::Object(document(theirs.as_bytes()).body);
+        assert_eq!(Digest::of(&back), Digest::of(expected), "{ours}\nPyYAML wrote\n{theirs}\nand we read {back}");
+    }
 }

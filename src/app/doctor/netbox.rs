@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Notes;
 use crate::app::secrets;
-use crate::config::Settings;
+use crate::config::{Settings, Switch};
 use crate::domain::cause::with_causes;
 use crate::domain::kind::Kind;
 use crate::netbox::{Access, Client, Error, Examined, Hooks, Model};
@@ -55,6 +55,9 @@ pub(super) async fn examine(settings: &Settings, client: &Client) -> Notes {
             "Let the token's user view core > object change.",
         ),
     }
+    if settings.netboxes[client.name()].journal == Switch::On {
+        journal(&mut notes, &client.may_write_journal().await);
+    }
     hooks(&mut notes, receiver.as_str(), &found.hooks);
     notes
 }
@@ -90,8 +93,10 @@ fn access(notes: &mut Notes, access: &[(Kind, Result<Access, Error>)]) {
     let mut lacking = Vec::new();
     for (kind, access) in access {
         match access {
-            Ok(Access { add: true, change: true }) => full += 1,
-            Ok(Access { add, change }) => {
+            Ok(Access { view: true, add: true, change: true }) => full += 1,
+            // What else it may not is not known.
+            Ok(Access { view: false, .. }) => lacking.push(format!("{kind} (view)")),
+            Ok(Access { view: true, add, change }) => {
                 let not: Vec<_> = [(*add, "add"), (*change, "change")]
                     .iter()
                     .filter(|(may, _)| !may)
@@ -111,9 +116,18 @@ fn access(notes: &mut Notes, access: &[(Kind, Result<Access, Error>)]) {
     }
     if !lacking.is_empty() {
         notes.fail(
-            format!("the token may not write {}", lacking.join(", ")),
+            format!("the token lacks permissions: {}", lacking.join(", ")),
             "Give its user the permission, and the token `write enabled`.",
         );
+    }
+}
+
+fn journal(notes: &mut Notes, may: &Result<bool, Error>) {
+    const REMEDY: &str = "Let the token's user add extras > journal entry, or take `journal` out of the settings.";
+    match may {
+        Ok(true) => notes.ok("the token may write journal entries"),
+        Ok(false) => notes.fail("the token lacks permissions: journal entry (add)", REMEDY),
+        Err(error) => notes.fail(format!("journal entries cannot be written: {error}"), REMEDY),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the token may do, asked before anything is changed.
 //!
 //! NetBox tells it in the answer to OPTIONS on a list: an `actions` entry `POST` stands for the permission to add, `PUT`
-//! for the one to change, and a token that may only read gets neither (seen on NetBox 4.7.3). Viewing is tried. The
-//! permission to delete cannot be seen without deleting.
+//! for the one to change, and a token that may only read gets neither (seen on NetBox 4.7.3). A token that may not even
+//! view gets neither too, whatever else it may, and still a 200: so viewing is tried. The permission to delete cannot be
+//! seen without deleting.
 
 use std::fmt;
 
@@ -36,15 +37,19 @@ pub(super) struct Need {
     pub actions: &'static [Action],
 }
 
-/// What of the needs the token lacks, one line each, such as `add, change extras/webhooks/`. An endpoint that does not
-/// exist (yet) lacks nothing.
+/// What of the needs the token lacks, one line each, such as `add, change extras/webhooks/`; where it may not view, that
+/// alone, for NetBox hides the rest. An endpoint that does not exist (yet) lacks nothing.
 pub(super) async fn lacking(client: &Client, needs: &[Need]) -> Result<Vec<String>, Error> {
     let mut lacking = Vec::new();
     for Need { path, actions } in needs {
         let mut missing = Vec::new();
+        if actions.contains(&Action::View) && !may_view(client, path).await? {
+            lacking.push(format!("{} {path}", Action::View));
+            continue;
+        }
         for action in *actions {
             let granted = match action {
-                Action::View => may_view(client, path).await?,
+                Action::View => true,
                 Action::Add => offers(client, path, "POST").await?,
                 Action::Change => offers(client, path, "PUT").await?,
             };
@@ -66,7 +71,7 @@ async fn offers(client: &Client, path: &str, method: &str) -> Result<bool, Error
     }
 }
 
-async fn may_view(client: &Client, path: &str) -> Result<bool, Error> {
+pub(in crate::netbox) async fn may_view(client: &Client, path: &str) -> Result<bool, Error> {
     let query = [("ordering", "id".to_owned()), ("limit", "1".to_owned()), ("omit", "display_url".to_owned())];
     match client.http.get(path, &query).await {
         Ok(_) => Ok(true),

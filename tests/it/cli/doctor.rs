@@ -45,9 +45,14 @@ impl World {
     }
 
     async fn examine(&self, args: &[&str]) -> Ended {
+        self.examine_with("", args).await
+    }
+
+    /// With one more setting of the NetBox.
+    async fn examine_with(&self, setting: &str, args: &[&str]) -> Ended {
         let text = format!(
             "public_url: '{}'\ndata_directory: data\nredis: {{url: '{}'}}\napi_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
-             netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: {SECRET}}}\n\
+             netbox:\n  main: {{url: '{}', token: '{}', webhook_secret: {SECRET}, {setting}}}\n\
              repositories:\n  main: {{kind: github, github: acme/fabric, api_url: '{}', token: '{TOKEN}', \
              webhook_secret: another-secret-of-it}}\n\
              fabrics:\n  lab: {{netbox: main, repository: main, branch: main, directory: lab}}\n",
@@ -131,6 +136,7 @@ async fn what_does_not_work_fails_with_what_to_change() {
     let (world, app) = World::new().set_up().await;
     world.netbox.allow_only_viewing("hedgehog-vpcs");
     world.netbox.deny("hedgehog-switches");
+    world.netbox.take_permission("view", "plugins/custom-objects/hedgehog-externals/");
     world.netbox.deny("core/object-changes");
     world.github.hosted("acme/fabric").add_ruleset("main", &[Rule::PullRequest], &[]);
     world.github.hosted("acme/fabric").person().write("README", "more\n").push("main", "second");
@@ -140,10 +146,25 @@ async fn what_does_not_work_fails_with_what_to_change() {
     let ended = world.examine(&["--output", "json"]).await;
 
     let failed = findings(ended.code(1), "failed");
-    has(&failed, "netbox main", "may not write Switch (add, change), VPC (add, change)");
+    has(&failed, "netbox main", "lacks permissions: Switch (view), VPC (add, change), External (view)");
     has(&failed, "repository main", "main cannot be written: ");
     has(&failed, "repository main", "the last push was refused with 401");
     has(&findings(&ended, "warning"), "netbox main", "the change log cannot be read");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn whether_journal_entries_can_be_written_is_told_where_they_are_wanted() {
+    let (world, app) = World::new().set_up().await;
+    let args = ["--output", "json"];
+
+    let off = world.examine(&args).await;
+    assert!(!off.out().contains("journal"), "{}", off.out());
+    let on = world.examine_with("journal: on", &args).await;
+    has(&findings(on.code(0), "ok"), "netbox main", "the token may write journal entries");
+    world.netbox.take_permission("add", "extras/journal-entries/");
+    let lacking = world.examine_with("journal: on", &args).await;
+    has(&findings(lacking.code(1), "failed"), "netbox main", "lacks permissions: journal entry (add)");
     app.finish().await;
 }
 

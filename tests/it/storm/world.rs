@@ -468,6 +468,7 @@ fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabrics: &[Fabr
         repositories: BTreeMap::from([(RepoName::new("main"), site)]),
         netboxes: BTreeMap::from([(NetBoxName::new("main"), Arc::new(client.expect("good options")))]),
         told: BTreeSet::new(),
+        journals: BTreeMap::new(),
         fabrics: fabrics.iter().map(|fabric| (fabric.name.clone(), fabric.clone())).collect(),
         catalogue: Catalogue::hedgehog().clone(),
         crds: BTreeMap::new(),

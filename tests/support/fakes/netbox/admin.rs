@@ -11,6 +11,7 @@ use super::world::{Flavor, KINDS, Shape, Table, World};
 const WEBHOOKS: &str = "extras/webhooks/";
 const EVENT_RULES: &str = "extras/event-rules/";
 const CUSTOM_LINKS: &str = "extras/custom-links/";
+pub(super) const CUSTOM_FIELDS: &str = "extras/custom-fields/";
 const JOURNAL: &str = "extras/journal-entries/";
 const TYPES: &str = "plugins/custom-objects/custom-object-types/";
 const FIELDS: &str = "plugins/custom-objects/custom-object-type-fields/";
@@ -23,7 +24,7 @@ pub(super) struct Rows {
 }
 
 pub(super) fn empty(flavor: Flavor) -> BTreeMap<&'static str, Rows> {
-    let common = [WEBHOOKS, EVENT_RULES, CUSTOM_LINKS, JOURNAL];
+    let common = [WEBHOOKS, EVENT_RULES, CUSTOM_LINKS, CUSTOM_FIELDS, JOURNAL];
     let mut admin: BTreeMap<&'static str, Rows> = common.into_iter().map(|path| (path, Rows::default())).collect();
     if flavor == Flavor::CustomObjects {
         admin.extend([(TYPES, Rows::default()), (FIELDS, Rows::default())]);
@@ -40,6 +41,10 @@ pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
         let empty = Map::new();
         let input = asked.body.as_ref().and_then(Value::as_object).unwrap_or(&empty);
         return Some(match (asked.method.as_str(), rest, id) {
+            ("POST", "", _) if endpoint == JOURNAL => match asked.body.as_ref().and_then(Value::as_array) {
+                Some(entries) => create_all(world, endpoint, entries),
+                None => reply(201, create(world, endpoint, input)),
+            },
             ("GET", "", _) => list(world, asked, endpoint),
             ("POST", "", _) => reply(201, create(world, endpoint, input)),
             ("GET", _, Some(id)) => match world.admin[endpoint].rows.get(&id) {
@@ -70,6 +75,24 @@ fn reply(status: u16, result: Result<Map<String, Value>, Value>) -> Reply {
         Ok(row) => Reply::json(status, Value::Object(row)),
         Err(errors) => Reply::json(400, errors),
     }
+}
+
+/// A list of rows, all or none, as NetBox takes it.
+fn create_all(world: &mut World, endpoint: &'static str, items: &[Value]) -> Reply {
+    let refused: Vec<Value> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| {
+            let errors = check(world, endpoint, None, &map(item.clone())).err()?;
+            Some(json!({"index": index, "errors": errors}))
+        })
+        .collect();
+    if !refused.is_empty() {
+        let detail = format!("{} of {} objects could not be created.", refused.len(), items.len());
+        return Reply::json(400, json!({"detail": detail, "errors": refused}));
+    }
+    let rows = items.iter().filter_map(|item| create(world, endpoint, &map(item.clone())).ok());
+    Reply::json(201, rows.map(Value::Object).collect())
 }
 
 fn create(world: &mut World, endpoint: &'static str, input: &Map<String, Value>) -> Result<Map<String, Value>, Value> {
@@ -110,6 +133,11 @@ fn shown(endpoint: &str, id: u64, row: &mut Map<String, Value>) {
                 row.insert("action_type".to_owned(), json!({"value": action, "label": "Webhook"}));
             }
         }
+        CUSTOM_FIELDS => {
+            if let Some(kind) = row.get("type").filter(|kind| kind.is_string()).cloned() {
+                row.insert("type".to_owned(), json!({"value": kind, "label": kind}));
+            }
+        }
         WEBHOOKS => {
             for (field, default) in [("ssl_verification", json!(true)), ("timeout", json!(10))] {
                 row.entry(field).or_insert(default);
@@ -143,6 +171,7 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
         }
         TYPES => &["name", "slug"],
         CUSTOM_LINKS => &["name", "object_types", "link_text", "link_url"],
+        CUSTOM_FIELDS => &["name", "type", "object_types"],
         JOURNAL => &["assigned_object_type", "assigned_object_id", "comments"],
         _ => &["name", "type", "custom_object_type"],
     };
@@ -167,10 +196,10 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
     }
     let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if matches!(endpoint, TYPES | FIELDS) && !name.chars().all(plain) {
+    if matches!(endpoint, TYPES | FIELDS | CUSTOM_FIELDS) && !name.chars().all(plain) {
         return Err(json!({"name": ["Only lowercase alphanumeric characters and underscores are allowed."]}));
     }
-    if matches!(endpoint, EVENT_RULES | CUSTOM_LINKS) {
+    if matches!(endpoint, EVENT_RULES | CUSTOM_LINKS | CUSTOM_FIELDS) {
         let known = |object_type: &Value| world.tables.values().any(|table| *object_type == table.object_type);
         let types = row.get("object_types").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(unknown) = types.iter().find(|object_type| !known(object_type)) {
@@ -181,6 +210,10 @@ fn check(world: &World, endpoint: &str, id: Option<u64>, row: &Map<String, Value
         let table =
             world.tables.values().find(|table| row.get("assigned_object_type") == Some(&json!(table.object_type)));
         let table = table.ok_or_else(|| json!({"assigned_object_type": ["Invalid content type"]}))?;
+        if world.without_journal.contains(&table.object_type) {
+            let words = format!("Journaling is not supported for this object type ({}).", table.object_type);
+            return Err(json!({"__all__": [words]}));
+        }
         let id = row.get("assigned_object_id").and_then(Value::as_u64).unwrap_or_default();
         if !table.rows.contains_key(&id) {
             return Err(json!({"non_field_errors": ["Invalid assigned_object"]}));
@@ -277,6 +310,11 @@ pub(super) fn create_hook(world: &mut World, url: &str, secret: &str) {
         "action_object_type": "extras.webhook", "action_object_id": id,
     });
     made(create(world, EVENT_RULES, &map(rule)));
+}
+
+pub(super) fn create_custom_field(world: &mut World, name: &str, kind: &str, object_types: &[&str]) {
+    let field = json!({"name": name, "type": kind, "object_types": object_types});
+    made(create(world, CUSTOM_FIELDS, &map(field)));
 }
 
 pub(super) fn change_hooks(world: &mut World, webhook: &Value, rule: &Value) {

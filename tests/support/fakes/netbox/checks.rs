@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::core;
 use super::world::{FABRICS, Record, Refused, Shape, World};
+use super::{core, wire};
 
 /// Fields of a plugin row that we never set, with their defaults.
 fn plugin_defaults() -> Map<String, Value> {
@@ -90,9 +90,24 @@ pub(super) fn update(
             *value = given.clone();
         }
     }
+    if let (Shape::Plugin { .. } | Shape::Fabric, Some(given)) = (&world.tables[path].shape, input.get("custom_fields"))
+    {
+        fields.insert("custom_fields".to_owned(), Value::Object(customised(world, path, id, given)?));
+    }
     check(world, path, Some(id), &fields)?;
     if let Shape::Custom(types) = &world.tables[path].shape {
         with_times(types, &mut fields);
+    }
+    Ok(fields)
+}
+
+/// A row's custom fields with some of them given anew.
+fn customised(world: &World, path: &str, id: u64, given: &Value) -> Result<Map<String, Value>, Refused> {
+    let table = &world.tables[path];
+    let mut fields = wire::custom_fields(world, &table.object_type, &table.rows[&id]);
+    for (name, value) in given.as_object().into_iter().flatten() {
+        let unknown = || json!({"custom_fields": [format!("Unknown field name '{name}' in custom field data.")]});
+        *fields.get_mut(name).ok_or_else(|| Refused::Invalid(unknown()))? = value.clone();
     }
     Ok(fields)
 }

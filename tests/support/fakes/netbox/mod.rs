@@ -118,6 +118,11 @@ impl NetBox {
         admin::create_hook(&mut self.world(), url, secret);
     }
 
+    /// A custom field of these types, as an administrator might make it.
+    pub fn add_custom_field(&self, name: &str, kind: &str, object_types: &[&str]) {
+        admin::create_custom_field(&mut self.world(), name, kind, object_types);
+    }
+
     /// Changes every webhook and every event rule, as an administrator might.
     pub fn set_hook(&self, webhook: Value, rule: Value) {
         admin::change_hooks(&mut self.world(), &webhook, &rule);
@@ -182,6 +187,29 @@ impl NetBox {
     /// A row that nobody may delete: 409 with the names of its dependents.
     pub fn protect_name(&self, name: &str) {
         self.world().protected_names.insert(name.to_owned());
+    }
+
+    /// The objects of a kind take no journal entries, in the words of NetBox's own source.
+    pub fn without_journal(&self, kind: &str) {
+        let mut world = self.world();
+        let object_type = world.table_of_kind(kind).object_type.clone();
+        world.without_journal.insert(object_type);
+    }
+
+    /// The journal entries of a kind's objects: name of the object, level and text, in the order they were made.
+    pub fn journal(&self, kind: &str) -> Vec<(String, String, String)> {
+        let world = self.world();
+        let table = world.table_of_kind(kind);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let entries = world.admin["extras/journal-entries/"].rows.values();
+        entries
+            .filter(|entry| entry["assigned_object_type"] == table.object_type.as_str())
+            .map(|entry| {
+                let id = entry["assigned_object_id"].as_u64().unwrap_or_default();
+                let name = table.rows.get(&id).map(|row| text(&row.fields["name"]));
+                (name.unwrap_or_default(), text(&entry["kind"]), text(&entry["comments"]))
+            })
+            .collect()
     }
 
     /// The largest page (NetBox's MAX_PAGE_SIZE).

@@ -42,7 +42,7 @@ pub(super) fn serve(world: &mut World, asked: &Asked) -> Option<Reply> {
 }
 
 /// The six endpoints whose `display_url` cannot be built, and the fabrics.
-fn broken_url(table: &Table) -> bool {
+pub(super) fn broken_url(table: &Table) -> bool {
     matches!(table.shape, Shape::Plugin { broken_url: true } | Shape::Fabric)
 }
 
@@ -142,10 +142,11 @@ fn refusal(refused: Refused) -> Reply {
     }
 }
 
-/// Rows of the six endpoints are saved, but their request dies before its events are flushed.
+/// Rows of the six endpoints are saved, but their request dies before its events are flushed. Only the PATCH of a fabric
+/// is answered.
 fn by(world: &World, asked: &Asked, path: &str) -> By {
-    let silent = asked.method != "DELETE" && broken_url(&world.tables[path]) && path != FABRICS;
-    By { silent, ..asked.by.clone() }
+    let dies = asked.method == "POST" || (asked.method == "PATCH" && path != FABRICS);
+    By { silent: dies && broken_url(&world.tables[path]), ..asked.by.clone() }
 }
 
 fn create(world: &mut World, asked: &Asked, path: &str, fields: &Map<String, Value>) -> Reply {

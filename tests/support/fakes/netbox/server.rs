@@ -330,8 +330,10 @@ fn options(world: &World, asked: &Asked) -> Reply {
     }
     let denied = world.denied.iter().chain(&world.read_only).any(|denied| path.contains(denied.as_str()));
     let mut actions = serde_json::Map::new();
+    // Who may not view is told of no action at all.
+    let blind = is_lacking(world, "view", path);
     for (method, action) in [("PUT", "change"), ("POST", "add")] {
-        if !denied && path != "core/object-changes/" && !is_lacking(world, action, path) {
+        if !denied && !blind && path != "core/object-changes/" && !is_lacking(world, action, path) {
             actions.insert(method.to_owned(), json!({"id": {"type": "integer", "read_only": true}}));
         }
     }

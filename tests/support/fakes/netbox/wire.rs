@@ -4,6 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha512;
 
+use super::admin::CUSTOM_FIELDS;
 use super::core;
 use super::world::{By, ChangeRecord, Delivery, FABRICS, Record, Shape, Table, World};
 
@@ -36,11 +37,21 @@ pub(super) fn rest(world: &World, table: &Table, row: &Record, base: &str) -> Va
     map.extend(if let Shape::Vlan = table.shape { core::shown(&row.fields) } else { row.fields.clone() });
     map.insert("tags".to_owned(), json!([]));
     if !matches!(table.shape, Shape::Custom(_) | Shape::Vlan) {
-        map.insert("custom_fields".to_owned(), json!({}));
+        map.insert("custom_fields".to_owned(), Value::Object(custom_fields(world, &table.object_type, row)));
     }
     map.insert("created".to_owned(), json!(row.created));
     map.insert("last_updated".to_owned(), json!(row.last_updated));
     Value::Object(map)
+}
+
+/// The custom fields of a row; those that were never set are null.
+pub(super) fn custom_fields(world: &World, object_type: &str, row: &Record) -> Map<String, Value> {
+    let set = row.fields.get("custom_fields").and_then(Value::as_object);
+    let of_type = world.admin[CUSTOM_FIELDS].rows.values().filter(|field| {
+        field["object_types"].as_array().is_some_and(|types| types.iter().any(|known| known == object_type))
+    });
+    let named = of_type.filter_map(|field| field["name"].as_str());
+    named.map(|name| (name.to_owned(), set.and_then(|set| set.get(name)).cloned().unwrap_or_default())).collect()
 }
 
 /// The ETag of a row: its `last_updated` as Python writes it.
@@ -73,8 +84,8 @@ pub(super) fn snapshot(table: &Table, row: &Record) -> Value {
     } else if let Shape::Vlan = table.shape {
         map.extend(core::snapshot(&row.fields));
     } else {
-        map.extend(row.fields.clone());
         map.insert("custom_fields".to_owned(), json!({}));
+        map.extend(row.fields.clone());
     }
     map.insert("tags".to_owned(), json!([]));
     Value::Object(map)

@@ -128,6 +128,8 @@ pub(super) struct World {
     pub broken_names: BTreeSet<String>,
     pub refused_names: BTreeMap<String, String>,
     pub protected_names: BTreeSet<String>,
+    /// Types whose objects take no journal entries.
+    pub without_journal: BTreeSet<String>,
     pub denied: Vec<String>,
     /// Permissions that the token's user does not have: action and the path that it is about.
     pub lacking: Vec<(String, String)>,
@@ -168,6 +170,7 @@ impl World {
             broken_names: BTreeSet::new(),
             refused_names: BTreeMap::new(),
             protected_names: BTreeSet::new(),
+            without_journal: BTreeSet::new(),
             denied: Vec::new(),
             lacking: Vec::new(),
             read_only: Vec::new(),
