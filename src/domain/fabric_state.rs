@@ -126,8 +126,12 @@ impl FabricState {
 /// The raw documents that the last run refused. Our own commit's webhook causes a run that finds nothing to do: it does
 /// not make a partial success whole.
 fn rejected(facts: &Facts<'_>, before: Option<&FabricState>) -> (u64, Vec<String>) {
+    // A run that changed nothing may overtake the word about the one before it: its commit tells.
+    let is_the_same = |run: &FabricReport, before: &FabricState| {
+        run.counts.rejected == 0 && !changed_something(run) && facts.commit == before.commit.as_ref()
+    };
     match (facts.last_run, before) {
-        (Some(run), Some(before)) if run.counts.rejected == 0 && !changed_something(run) => before.rejected.clone(),
+        (Some(run), Some(before)) if is_the_same(run, before) => before.rejected.clone(),
         (Some(run), _) => {
             let lines = run.items.iter().filter_map(|item| match item {
                 Item::Document { path, index, line, fate: Fate::Rejected { reason, .. }, .. } => {
@@ -238,6 +242,21 @@ mod tests {
              VPC/default/web: both changed it\nVPC/default/db: both changed it\n\
              lab/raw/a.yaml#1, line 7: a link\nlab/raw/a.yaml#1, line 7: no YAML"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_told_until_something_changes_even_where_an_idle_run_overtakes_the_word_about_it() {
+        let commit = |digit: &str| -> Oid { digit.repeat(40).parse().unwrap() };
+        let (first, second) = (commit("1"), commit("2"));
+        let rejected = Fate::Rejected { key: None, reason: Reason::new("not_yaml", "no YAML") };
+        let counts = Counts { rejected: 1, ..Counts::default() };
+        let refusing = FabricReport { counts, items: vec![document(rejected)], commit: Some(first.clone()), ..run() };
+        let idle = run();
+        let facts = |run, commit| Facts { last_run: Some(run), commit: Some(commit), ..Facts::default() };
+        let told = FabricState::of(&facts(&refusing, &first), None);
+
+        assert_eq!(FabricState::of(&facts(&idle, &first), Some(&told)), told);
+        assert_eq!(FabricState::of(&facts(&idle, &second), Some(&told)).status, SyncStatus::InSync);
     }
 
     #[test]

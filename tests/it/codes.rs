@@ -2,44 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::borders::sources;
 
-/// Where a code is given to an error, a reason or a finding as a text.
-const GIVEN: &str =
-    r#"(?:\berror|\bheld|\bwarn|\brefused|\bnot_read|Reason::new|Clash::new|Finding::warning)\(\s*"([a-z0-9_]+)""#;
-/// Where a code has a name, or stands in a value.
-const NAMED: &str = r#"const \w+: &(?:'static )?str = "([a-z0-9_]+)"|\bcode: "([a-z0-9_]+)""#;
+/// Where a code is given to an error, a reason or a finding: as a text, or by the name of a constant.
+const GIVEN: &str = r#"(?:\berror|\bheld|\bwarn|\brefused|\bnot_read|Reason::new|Clash::new|Finding::warning)\(\s*(?:"([a-z0-9_]+)"|(?:\w+::)*([A-Z_]+)\b)"#;
+/// Where a code stands in a value.
+const VALUE: &str = r#"\bcode: "([a-z0-9_]+)""#;
+const CONSTANT: &str = r#"const ([A-Z_]+): &(?:'static )?str = "([a-z0-9_]+)""#;
 /// Modules that make errors, reasons and findings. What `http` refuses by itself is in the API's description.
 const MODULES: [&str; 9] = ["app", "domain", "ledger", "lint", "netbox", "plan", "queue", "run", "validate"];
 /// Files in which every text with an underscore is a code, for they choose among codes.
 const TABLES: [&str; 3] = ["plan/yaml.rs", "plan/recognise.rs", "domain/history.rs"];
 const WORD: &str = r#""([a-z]+(?:_[a-z0-9]+)+)""#;
-/// Texts that look like codes, and are something else.
-const NO_CODES: [&str; 6] = ["snake_case", "default", "custom_fields", "hedgehog_fabric", "dead_letter", "events"];
+/// How values are spelled, and no code.
+const SPELLING: &str = "snake_case";
 
 /// The codes in the source, each with a file that has it.
 fn codes_of_the_source() -> BTreeMap<String, String> {
-    let (given, named, word) = (Regex::new(GIVEN).unwrap(), Regex::new(NAMED).unwrap(), Regex::new(WORD).unwrap());
-    let mut codes = BTreeMap::new();
-    let sources = sources();
-    let mut add = |file: &String, code: &str| {
-        if !NO_CODES.contains(&code) {
-            codes.entry(code.to_owned()).or_insert_with(|| file.clone());
-        }
-    };
-    for (file, text) in &sources {
+    let [given, value, constant, word] = [GIVEN, VALUE, CONSTANT, WORD].map(|pattern| Regex::new(pattern).unwrap());
+    let makes_codes = |file: &str| {
         let module = file.split('/').next().unwrap_or_default().trim_end_matches(".rs");
-        if file == "http/onboarding.rs" || MODULES.contains(&module) {
-            for pattern in [&given, &named] {
-                let found = pattern.captures_iter(text).filter_map(|found| found.get(1).or(found.get(2)));
-                found.for_each(|code| add(file, code.as_str()));
-            }
-        }
+        file == "http/onboarding.rs" || MODULES.contains(&module)
+    };
+    let sources: BTreeMap<String, String> = sources().into_iter().filter(|(file, _)| makes_codes(file)).collect();
+    let constants: BTreeMap<&str, &str> = sources
+        .values()
+        .flat_map(|text| constant.captures_iter(text).map(|found| found.extract().1))
+        .map(|[name, code]| (name, code))
+        .collect();
+    let mut codes = BTreeMap::new();
+    for (file, text) in &sources {
+        let named = |found: &Captures<'_>| found.get(2).and_then(|name| constants.get(name.as_str()).copied());
+        let code = |found: Captures<'_>| {
+            found.get(1).map(|code| code.as_str().to_owned()).or(named(&found).map(str::to_owned))
+        };
+        let mut all: Vec<String> = given.captures_iter(text).filter_map(code).collect();
+        all.extend(value.captures_iter(text).map(|found| found[1].to_owned()));
         if TABLES.contains(&file.as_str()) {
-            word.captures_iter(text).for_each(|found| add(file, &found[1]));
+            all.extend(word.captures_iter(text).map(|found| found[1].to_owned()).filter(|word| word != SPELLING));
         }
+        codes.extend(all.into_iter().map(|code| (code, file.clone())));
     }
     codes
 }

@@ -151,7 +151,10 @@ impl World {
             if row["sync_status"] == status {
                 return row;
             }
-            assert!(started.elapsed() < PATIENCE, "it is not {status}: {row}");
+            if started.elapsed() >= PATIENCE {
+                let (told, runs) = (self.told().await, self.get("/api/v1/runs").await);
+                panic!("it is not {status}: {row}; it was {told:?}; the runs: {runs:#}");
+            }
         }
     }
 
