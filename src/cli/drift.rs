@@ -19,6 +19,7 @@ Examples:
 
 Exit codes: 0 nothing differs; 1 something does; the others as for every command.")]
 pub struct DriftArgs {
+    /// The fabric's name
     fabric: String,
     /// Compare everything first, which writes nothing (needs the role `operate`)
     #[arg(long)]
