@@ -1,6 +1,7 @@
 //! The composition root: settings in, a service out. Build, then ask for the port, then run.
 
 pub mod doctor;
+mod ledger_options;
 mod onboarding;
 mod pace;
 mod repositories;
@@ -22,8 +23,7 @@ use crate::domain::secret::{SecretError, SecretSource};
 use crate::http::{
     self, HttpState, NetBoxSender, RateLimits, RepositorySender, Routing, Surface, TlsFiles, Token, Tokens,
 };
-use crate::ledger::types::Debounce;
-use crate::ledger::{self, Clock, Connection, Ledger};
+use crate::ledger::{self, Clock, Ledger};
 use crate::lint;
 use crate::netbox;
 use crate::netbox::setup::{Effect, SetupOptions, Telling, setup};
@@ -36,6 +36,8 @@ use crate::run::Runner;
 use crate::telemetry::{self, Exporting, TraceLayer};
 use crate::validate::Crds;
 use crate::webhook;
+
+use ledger_options::ledger_options;
 
 pub use onboarding::{Onboarded, init_fabrics};
 
@@ -115,7 +117,8 @@ impl App {
         Self::build_for(Duty::Everything, settings, clock).await
     }
 
-    /// Opens everything that the settings name. Nothing is written but the ledger's own identity.
+    /// Opens everything that the settings name. Nothing is written but into the ledger: its identity,
+    /// and how many runs each server takes.
     pub async fn build_for(duty: Duty, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let (address, setting, surface) = match duty {
             Duty::Everything | Duty::Receive => (settings.listen, "listen", Surface::Whole),
@@ -342,33 +345,6 @@ fn hook_words(effect: &repo::HookEffect, dry_run: bool) -> String {
         repo::HookEffect::Mended(wrong) => format!("{would}updated ({})", wrong.join(", ")),
         repo::HookEffect::Unchanged => "is right".to_owned(),
     }
-}
-
-fn ledger_options(settings: &Settings) -> Result<ledger::Options, SecretError> {
-    let (connection, prefix) = match &settings.redis {
-        config::Redis::Embedded => (Connection::Embedded { directory: settings.data_directory.join("redis") }, None),
-        config::Redis::Server { url, ca_file, prefix } => {
-            (Connection::Url { url: url.read()?, ca_file: ca_file.clone() }, Some(prefix))
-        }
-    };
-    let mut options = ledger::Options::new(connection);
-    if let Some(prefix) = prefix {
-        options.prefix = prefix.clone();
-    }
-    options.debounce = Debounce {
-        quiet: settings.debounce.quiet,
-        max_wait: settings.debounce.max_wait,
-        max_changes: settings.debounce.max_changes,
-    };
-    options.lease = settings.lease;
-    options.retry.first = settings.retry.first_wait;
-    options.retry.longest = settings.retry.longest_wait;
-    options.retry.max_attempts = settings.retry.attempts;
-    options.retry.stalled_again = STALLED_AGAIN;
-    if let Some(window) = settings.fabrics.values().map(|fabric| fabric.policy.guard.window).max() {
-        options.deletion_window = window;
-    }
-    Ok(options)
 }
 
 /// How long connecting, and then one write, may take. A write starts only while the lease lasts longer than both, and a

@@ -35,13 +35,25 @@ Ask a running service (FGD_URL, and the token in FGD_TOKEN or a file):
   fgd-sync jobs list --state stalled
   fgd-sync conflicts list";
 
+const SERVING: &str = "\
+Before the first start:
+  fgd-sync check           # the settings; `fgd-sync settings` tells them all
+  fgd-sync setup netbox    # object types, webhook and event rule
+  fgd-sync doctor          # every connection
+
+When told to end it finishes or hands back what runs. `serve` is `receiver` and `worker` in one process; any number of
+each may share one Redis (not an embedded one).";
+
 #[derive(Subcommand)]
 enum Command {
     /// Receive webhooks, work on them and answer the status API, until SIGTERM or Ctrl-C.
+    #[command(after_help = SERVING)]
     Serve(SettingsFile),
     /// Only receive webhooks and answer the status API; workers do the rest over the same Redis.
+    #[command(after_help = SERVING)]
     Receiver(SettingsFile),
     /// Only work and keep the schedules; health and metrics are at the setting `worker_listen`.
+    #[command(after_help = SERVING)]
     Worker(SettingsFile),
     /// Check the settings and report every error at once; reaches no server.
     Check(cli::check::CheckArgs),
@@ -104,5 +116,27 @@ async fn run(command: Command) -> Exit {
         Command::Openapi => cli::openapi::run(),
         Command::Settings => cli::reference::run(),
         Command::Completions(args) => cli::completions::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_and_every_argument_says_what_it_is() {
+        let mut all = vec![Cli::command()];
+        let mut seen = 0;
+        while let Some(command) = all.pop() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                seen += 1;
+            }
+            all.extend(command.get_subcommands().cloned());
+        }
+        assert!(seen > 40, "{seen}");
     }
 }

@@ -44,10 +44,13 @@ pub struct ListArgs {
 /// An object.
 #[derive(Args)]
 pub struct ObjectArgs {
+    /// The fabric's name
     fabric: String,
-    /// Such as VPC
+    /// The object's kind, such as VPC
     kind: String,
+    /// The object's name
     name: String,
+    /// The object's namespace
     #[arg(long, default_value = "default")]
     namespace: String,
 }

@@ -54,6 +54,7 @@ pub struct ListArgs {
 Example:
   fgd-sync jobs get 01KAJ3V0M1W9T6N4ZC5X8R7QHD")]
 pub struct GetArgs {
+    /// The job's id
     #[arg(value_name = "JOB")]
     id: String,
     #[command(flatten)]
@@ -66,6 +67,7 @@ Examples:
   fgd-sync jobs retry 01KAJ3V0M1W9T6N4ZC5X8R7QHD
   fgd-sync jobs list --state dead --output json | jq -r '.jobs[].id' | xargs fgd-sync jobs retry --no-wait")]
 pub struct RetryArgs {
+    /// Jobs by their ids
     #[arg(required = true, value_name = "JOB")]
     ids: Vec<String>,
     #[command(flatten)]
@@ -79,6 +81,7 @@ pub struct RetryArgs {
 Example:
   fgd-sync jobs cancel 01KAJ3V0M1W9T6N4ZC5X8R7QHD")]
 pub struct CancelArgs {
+    /// Jobs by their ids
     #[arg(required = true, value_name = "JOB")]
     ids: Vec<String>,
     #[command(flatten)]

@@ -9,10 +9,19 @@ use fgd_sync::domain::names::{NetBoxName, RepoName};
 use super::exit::{Exit, fail};
 use super::settings::SettingsFile;
 
+const NETBOX: &str = "\
+Examples:
+  fgd-sync setup netbox --dry-run     # what would be created
+  fgd-sync setup netbox --name main
+
+It needs the settings' token with permission to add and change object types, webhooks, event rules and custom links, and
+says which one is missing before anything is changed. It may be repeated.";
+
 /// Which server to prepare.
 #[derive(Subcommand)]
 pub enum Setup {
     /// Create object types, webhook and event rules in NetBox; what is right already is left alone.
+    #[command(after_help = NETBOX)]
     Netbox {
         #[command(flatten)]
         settings: SettingsFile,

@@ -25,6 +25,13 @@ pub struct WaitArgs {
     timeout: Option<Duration>,
 }
 
+impl WaitArgs {
+    /// To wait for so long.
+    pub fn until(timeout: Option<Duration>) -> Self {
+        Self { no_wait: false, timeout }
+    }
+}
+
 /// Waits for jobs as the arguments say and prints what came of them.
 pub async fn finish(client: &Client, ids: &[String], args: &WaitArgs, output: Output) -> Result<Exit, Failure> {
     if args.no_wait {

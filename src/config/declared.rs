@@ -28,7 +28,7 @@ pub(super) struct Text {
     about: &'static str,
 }
 
-/// A secret: in place, or in a file that is read at every use.
+/// A secret: in place, or in a file.
 pub(super) struct Secret {
     pub text: &'static str,
     pub file: &'static str,

@@ -13,7 +13,7 @@ use super::secret;
 use super::section::{Refusal, Section, Setting};
 use super::service::with_slash;
 use super::settings::{Access, CommitStatus, GitHub, GitHubLogin, Repository, Signing};
-use super::sides::{CA_FILE, GITHUB, PROXY, REPOSITORY_URL, TOKEN, full_name};
+use super::sides::{CA_FILE, GITHUB, PROXY, REPOSITORY_URL, TOKEN, full_name, max_runs};
 use super::tree::Value;
 
 pub(super) const API_URL: Text = Text::or(
@@ -65,6 +65,7 @@ pub(super) fn repository(
     let proxy = section.get(PROXY.name).and_then(|setting| setting.parse(remote::http));
     let (signing, commit_status) = (section.choice(&SIGNED), section.choice(&COMMIT_STATUS));
     let delivery = delivery(section, signing);
+    let max_runs = max_runs(section);
     let written = section.get(REPOSITORY_URL.name).map(|setting| setting.parse(RemoteUrl::read));
     let (full, api, login) = (full?, api?, login?);
     let url = match written {
@@ -83,7 +84,7 @@ pub(super) fn repository(
         commit_status,
         delivery,
     });
-    Some(Repository { url, access, webhook_secrets, github: Some(full), cache_directory })
+    Some(Repository { url, access, webhook_secrets, github: Some(full), cache_directory, max_runs })
 }
 
 fn delivery(section: &Section<'_>, signing: Signing) -> Delivery {

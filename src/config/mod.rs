@@ -33,8 +33,8 @@ pub use problem::{Place, Problem};
 pub use reference::{Described, described, reference};
 pub use remote::{RemoteUrl, Transport};
 pub use settings::{
-    Access, ApiToken, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox, ObjectModel, People,
-    RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, Switch, TokenSecret,
+    Access, ApiToken, CircuitBreaker, CommitStatus, Debounce, GitHub, GitHubLogin, Log, LogFormat, Login, NetBox,
+    ObjectModel, People, RateLimits, Redis, Repository, Retry, Schedule, Settings, Signing, Switch, TokenSecret,
 };
 
 pub use telemetry::Telemetry;
@@ -72,6 +72,7 @@ const SETTINGS: Group = Group::single(
         &service::DEBOUNCE,
         &service::SCHEDULE,
         &service::RETRY,
+        &service::CIRCUIT_BREAKER,
         &fabrics::SERVICE,
         &fabrics::PEOPLE,
     ],
@@ -139,6 +140,7 @@ fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Setti
     let lease = service::lease(&root);
     let schedule = service::schedule(&root);
     let retry = service::retry(&root);
+    let circuit_breaker = service::circuit_breaker(&root);
     let people = fabrics::people(&root);
     let kinds = kinds::kinds(&root);
     Some(Settings {
@@ -158,6 +160,7 @@ fn read(root: &Node, report: &Report, environment: &Environment) -> Option<Setti
         lease,
         schedule,
         retry,
+        circuit_breaker,
         netboxes: sides::usable(netboxes),
         repositories: sides::usable(repositories),
         crds: fabrics.iter().filter_map(|fabric| Some((fabric.name.clone(), fabric.crds.clone()?))).collect(),

@@ -59,7 +59,8 @@ Every setting, as `fgd-sync settings` prints them. They stand in one YAML file, 
 
 - A variable wins over the file; an empty one counts as not set. In its name `<NAME>` is the name that the file gives a NetBox
   or a repository, in upper case and with `_` for `-`.
-- A secret stands in place or, better, in a file that is read at every use.
+- A secret stands in place or, better, in a file. The tokens for NetBox and Git are read at every use, other secrets at the
+  start.
 - A relative path in the file starts at the file's directory, one in a variable at the working directory.
 ";
 

@@ -13,7 +13,7 @@ use super::declared::{Choice, Group, Number, Secret, Standard, Text};
 use super::remote;
 use super::secret::{self, Found};
 use super::section::{Refusal, Section, Setting};
-use super::settings::{Debounce, Log, LogFormat, Redis, Retry, Schedule};
+use super::settings::{CircuitBreaker, Debounce, Log, LogFormat, Redis, Retry, Schedule};
 
 const DATA: &str = "/var/lib/fgd-sync";
 const DAY_SECONDS: u64 = 86_400;
@@ -133,6 +133,26 @@ const ATTEMPTS: Number = Number {
     range: 1..=1_000,
     about: "After so many the batch is a dead letter, which waits for a person.",
 };
+
+pub(super) const CIRCUIT_BREAKER: Group = Group::single(
+    "circuit_breaker",
+    "When work that needs a server waits, because run after run failed on it: a NetBox, or a host of repositories.",
+    &[&FAILURES, &FIRST_TRY_SECONDS, &LONGEST_TRY_SECONDS],
+);
+const FAILURES: Number = Number {
+    name: "failures",
+    default: 5,
+    range: 0..=1_000,
+    about: "After so many runs in a row; one run alone tries the server then. 0: never.",
+};
+const FIRST_TRY_SECONDS: Number = Number {
+    name: "first_wait_seconds",
+    default: 10,
+    range: 1..=DAY_SECONDS,
+    about: "The wait before the first try; each is twice the one before.",
+};
+const LONGEST_TRY_SECONDS: Number =
+    Number { name: "longest_wait_seconds", default: 300, range: 1..=DAY_SECONDS, about: "No wait is longer." };
 
 pub(super) fn listen(root: &Section<'_>) -> Option<SocketAddr> {
     root.read(&LISTEN, address)
@@ -281,19 +301,27 @@ pub(super) fn schedule(root: &Section<'_>) -> Schedule {
     }
 }
 
-pub(super) fn retry(root: &Section<'_>) -> Retry {
-    let section = root.group(&RETRY);
-    let (first, longest) = (section.number(&FIRST_WAIT_SECONDS), section.number(&LONGEST_WAIT_SECONDS));
+/// The first and the longest wait of a section.
+fn waits(section: &Section<'_>, (first, longest): (&Number, &Number)) -> (Duration, Duration) {
+    let (name, first, longest) = (first.name, section.number(first), section.number(longest));
     if first > longest {
         section.missing(
-            FIRST_WAIT_SECONDS.name,
+            name,
             format!("{first} is more than longest_wait_seconds, {longest}"),
             "Begin with a shorter wait than the longest.",
         );
     }
-    Retry {
-        first_wait: Duration::from_secs(first),
-        longest_wait: Duration::from_secs(longest),
-        attempts: u32::try_from(section.number(&ATTEMPTS)).unwrap_or(u32::MAX),
-    }
+    (Duration::from_secs(first), Duration::from_secs(longest))
+}
+
+pub(super) fn retry(root: &Section<'_>) -> Retry {
+    let section = root.group(&RETRY);
+    let (first_wait, longest_wait) = waits(&section, (&FIRST_WAIT_SECONDS, &LONGEST_WAIT_SECONDS));
+    Retry { first_wait, longest_wait, attempts: u32::try_from(section.number(&ATTEMPTS)).unwrap_or(u32::MAX) }
+}
+
+pub(super) fn circuit_breaker(root: &Section<'_>) -> CircuitBreaker {
+    let section = root.group(&CIRCUIT_BREAKER);
+    let (first_wait, longest_wait) = waits(&section, (&FIRST_TRY_SECONDS, &LONGEST_TRY_SECONDS));
+    CircuitBreaker { failures: u32::try_from(section.number(&FAILURES)).unwrap_or(u32::MAX), first_wait, longest_wait }
 }

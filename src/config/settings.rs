@@ -46,6 +46,7 @@ pub struct Settings {
     pub lease: Duration,
     pub schedule: Schedule,
     pub retry: Retry,
+    pub circuit_breaker: CircuitBreaker,
     pub netboxes: BTreeMap<NetBoxName, NetBox>,
     pub repositories: BTreeMap<RepoName, Repository>,
     pub fabrics: BTreeMap<FabricName, Fabric>,
@@ -142,6 +143,17 @@ pub struct Retry {
     pub attempts: u32,
 }
 
+/// When a server that runs keep failing on is left alone but for one run that tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    /// So many runs in a row; zero: never.
+    pub failures: u32,
+    /// Doubles with every run that tries in vain.
+    pub first_wait: Duration,
+    /// Never less than `first_wait`.
+    pub longest_wait: Duration,
+}
+
 /// One NetBox.
 #[derive(Debug, Clone)]
 pub struct NetBox {
@@ -159,6 +171,8 @@ pub struct NetBox {
     pub custom_links: Switch,
     /// Whether its objects get journal entries of what commits did to them, and of conflicts.
     pub journal: Switch,
+    /// Runs that need it at the same time, over all replicas; zero is no limit.
+    pub max_runs: u32,
 }
 
 /// Whether something is done.
@@ -188,6 +202,24 @@ pub struct Repository {
     pub github: Option<String>,
     /// The disposable copy below the data directory, for the kinds that have one.
     pub cache_directory: PathBuf,
+    /// Runs on its branches at the same time, over all replicas; zero is no limit.
+    pub max_runs: u32,
+}
+
+impl Repository {
+    /// The host that requests go to, with its port where that is unusual; `None` for a path of this machine.
+    pub fn host(&self) -> Option<String> {
+        match &self.access {
+            Access::GitHub(github) => {
+                let port = github.api.port().map(|port| format!(":{port}")).unwrap_or_default();
+                github.api.host_str().map(|host| format!("{host}{port}"))
+            }
+            Access::Http { .. } | Access::Ssh { .. } => {
+                self.url.identity().split_once('/').map(|(host, _)| host.to_owned())
+            }
+            Access::Local => None,
+        }
+    }
 }
 
 /// What lets us into a repository.

@@ -9,7 +9,7 @@ use url::Url;
 use crate::domain::names::{NetBoxName, RepoName};
 use crate::domain::secret::SecretSource;
 
-use super::declared::{Choice, Each, Group, Secret, Standard, Text};
+use super::declared::{Choice, Each, Group, Number, Secret, Standard, Text};
 use super::github;
 use super::remote::{self, RemoteUrl, Transport};
 use super::secret::{self, Found, WEBHOOK_SECRET, WEBHOOK_SECRETS};
@@ -30,6 +30,7 @@ pub(super) const NETBOX: Group = Group {
         &FABRIC_STATUS,
         &JOURNAL,
         &CUSTOM_LINKS,
+        &MAX_RUNS,
         &CA_FILE,
         &PROXY,
     ],
@@ -61,6 +62,13 @@ const CUSTOM_LINKS: Choice<Switch> = Choice {
     words: &[("on", Switch::On), ("off", Switch::Off)],
     about: "Whether `setup netbox` makes links from NetBox's pages to `public_url`.",
 };
+// As many as one process has workers.
+const MAX_RUNS: Number = Number {
+    name: "max_runs",
+    default: 4,
+    range: 0..=256,
+    about: "Runs that may need it at the same time, over all replicas; 0 is no limit.",
+};
 pub(super) const CA_FILE: Text = Text::optional(
     "ca_file",
     "file",
@@ -84,6 +92,7 @@ pub(super) const REPOSITORIES: Group = Group {
         &TOKEN,
         &WEBHOOK_SECRET,
         &WEBHOOK_SECRETS,
+        &MAX_RUNS,
         &CA_FILE,
         &PROXY,
         &SSH_KEY_FILE,
@@ -175,9 +184,24 @@ fn netbox(section: &Section<'_>, webhook_secrets: Vec<SecretSource>) -> Option<N
     let proxy = section.get(PROXY.name).and_then(|setting| setting.parse(remote::http));
     let (fabric_status, custom_links) = (section.choice(&FABRIC_STATUS), section.choice(&CUSTOM_LINKS));
     let journal = section.choice(&JOURNAL);
+    let max_runs = max_runs(section);
     let url = url.and_then(|setting| server(&setting))?;
-    let token = token?.source;
-    Some(NetBox { url, token, model, webhook_secrets, ca_file, proxy, fabric_status, custom_links, journal })
+    Some(NetBox {
+        max_runs,
+        url,
+        token: token?.source,
+        model,
+        webhook_secrets,
+        ca_file,
+        proxy,
+        fabric_status,
+        custom_links,
+        journal,
+    })
+}
+
+pub(super) fn max_runs(section: &Section<'_>) -> u32 {
+    u32::try_from(section.number(&MAX_RUNS)).unwrap_or(u32::MAX)
 }
 
 fn server(setting: &Setting<'_>) -> Option<Url> {
@@ -244,13 +268,14 @@ fn git_repository(
     let address = section.require(REPOSITORY_URL.name, "Write such as https://git.example.com/team/fabric.git.");
     let url = address.as_ref().and_then(|setting| setting.parse(RemoteUrl::read));
     let access = access(section, url.as_ref().map(RemoteUrl::transport));
+    let max_runs = max_runs(section);
     let url = url?;
     if let (Some(address), Access::Http { login: Some(_), .. }) = (&address, &access)
         && Url::parse(url.as_str()).is_ok_and(|url| remote::is_plain_and_far(&url))
     {
         address.warn("sends the token unencrypted over the network", "Use https.");
     }
-    Some(Repository { url, access, webhook_secrets, github, cache_directory })
+    Some(Repository { url, access, webhook_secrets, github, cache_directory, max_runs })
 }
 
 const HTTP: [&str; 5] = [USER.name, TOKEN.text, TOKEN.file, CA_FILE.name, PROXY.name];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::policy::Fabric;
-use crate::ledger::types::{Health, Server};
+use crate::ledger::types::{Circuit, Health, Server};
 
 use super::HttpState;
 use super::answers::ErrorView;
@@ -34,6 +34,8 @@ pub(super) struct ServersQuery {
         "name": "fabrics", "url": "https://git.example.com/acme/fabrics.git", "webhook": true,
         "health": {"state": "ok", "since": "2026-11-20T09:00:00.000Z", "checked": "2026-11-21T04:49:07.120Z",
             "last_ok": "2026-11-21T04:49:07.120Z", "token_expires": "2027-01-31T12:34:56.000Z", "error": null},
+        "max_runs": 4,
+        "circuit": {"state": "closed", "since": null, "next_try": null, "failures": 0, "waiting_branches": 0},
         "fabrics": ["far-fabric", "lab-fabric"], "all_fabrics": 2,
     }],
     "next": null,
@@ -53,6 +55,9 @@ pub(super) struct RepositoriesView {
             "last_ok": "2026-11-21T04:39:00.000Z", "token_expires": null,
             "error": {"code": "netbox_unavailable", "message": "NetBox lab could not be reached: connection refused",
                 "remedy": "nothing if it passes; else check NetBox and the network"}},
+        "max_runs": 4,
+        "circuit": {"state": "open", "since": "2026-11-21T04:41:12.000Z", "next_try": "2026-11-21T04:51:40.000Z",
+            "failures": 7, "waiting_branches": 3},
         "fabrics": ["lab-fabric"], "all_fabrics": 1,
     }],
     "next": null,
@@ -72,9 +77,51 @@ pub(super) struct ServerView {
     /// Whether its webhooks are taken; without them changes are found by polling and comparing.
     webhook: bool,
     health: ServerHealthView,
+    /// Runs that may need it at the same time, over all replicas; null is no limit.
+    max_runs: Option<u32>,
+    circuit: CircuitView,
     /// The first hundred fabrics that need it, by name.
     fabrics: Vec<String>,
     all_fabrics: usize,
+}
+
+/// Whether work that needs the server waits, because run after run failed on it. Repositories of one host have it in common.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct CircuitView {
+    state: CircuitWord,
+    /// Since when it is not closed: RFC 3339, UTC.
+    since: Option<String>,
+    /// When one run may try it: RFC 3339, UTC.
+    next_try: Option<String>,
+    /// Runs in a row that failed on it, while it is not closed.
+    failures: u64,
+    /// Branches whose work waits for it.
+    waiting_branches: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CircuitWord {
+    /// Work goes on.
+    #[default]
+    Closed,
+    /// All work waits.
+    Open,
+    /// One run may try, or does.
+    HalfOpen,
+}
+
+impl CircuitView {
+    fn of(circuit: Option<&Circuit>) -> Self {
+        let Some(circuit) = circuit else { return Self::default() };
+        Self {
+            state: if circuit.may_be_tried { CircuitWord::HalfOpen } else { CircuitWord::Open },
+            since: Some(rfc3339(circuit.since)),
+            next_try: Some(rfc3339(circuit.until)),
+            failures: circuit.failures,
+            waiting_branches: circuit.waiting_targets,
+        }
+    }
 }
 
 /// How a server answered when a run or a periodic check last asked it.
@@ -186,7 +233,7 @@ async fn page(
     let more = known.len() > size;
     known.truncate(size);
     let next = known.last().filter(|_| more).map(|last| last.name.to_owned());
-    let health = state.ledger.health().await?;
+    let (health, circuits) = (state.ledger.health().await?, state.ledger.circuits().await?);
     let view = |known: &Known<'_>| {
         let fabrics = state.routing.fabrics.iter().filter(|fabric| known.is_needed_by(fabric));
         ServerView {
@@ -194,6 +241,8 @@ async fn page(
             url: known.url.to_owned(),
             webhook: known.webhook,
             health: ServerHealthView::of(health.get(&known.server)),
+            max_runs: state.ledger.max_runs(&known.server),
+            circuit: CircuitView::of(circuits.get(&state.ledger.endpoint(&known.server))),
             all_fabrics: fabrics.clone().count(),
             fabrics: fabrics.take(MOST_FABRICS).map(|fabric| fabric.name.to_string()).collect(),
         }

@@ -27,12 +27,12 @@ pub(super) async fn healthz() -> HttpResponse {
 #[utoipa::path(
     tag = "health",
     responses(
-        (status = 200, description = "Redis answers", body = HealthView),
-        (status = 503, description = "Redis cannot be reached", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Redis answers, and takes writes", body = HealthView),
+        (status = 503, description = "Redis cannot be reached, or takes no writes: its memory is full (`ledger_full`), for one", body = Problem, content_type = "application/problem+json"),
     )
 )]
 #[get("/readyz")]
 pub(super) async fn readyz(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    state.ledger.ping().await?;
+    state.ledger.can_record().await?;
     Ok(HttpResponse::Ok().json(HealthView { status: "ok" }))
 }

@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, get, web};
 
 use crate::domain::history::BreakKind;
 use crate::ledger::budget::Budget;
+use crate::ledger::servers::Endpoint;
 use crate::ledger::types::{FabricStanding, Health, LedgerNumbers, Pauses, Server};
 use crate::ledger::{self};
 use crate::queue::metrics::{Histogram, WorkNumbers};
@@ -135,6 +136,10 @@ struct Known {
     budgets: Vec<Budget>,
     /// Every server that was ever asked: its side, its name, how it answered.
     servers: Vec<(&'static str, String, Health)>,
+    /// What the settings' servers fail with: whether it is left alone.
+    circuits: BTreeMap<String, bool>,
+    /// Branches in line for a server.
+    parked: BTreeMap<String, u64>,
 }
 
 async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
@@ -148,7 +153,13 @@ async fn read_ledger(state: &HttpState) -> Result<Known, ledger::Error> {
         Server::Repository(name) => ("repository", name.to_string(), health),
         Server::NetBox(name) => ("netbox", name.to_string(), health),
     };
+    let repositories = state.routing.repositories.iter().map(|sender| state.ledger.endpoint_of(&sender.name));
+    let netboxes = state.routing.netboxes.iter().map(|sender| Endpoint::NetBox(sender.name.clone()));
+    let broken = state.ledger.circuits().await?;
+    let circuit = |endpoint: Endpoint| (endpoint.to_string(), broken.contains_key(&endpoint));
     Ok(Known {
+        circuits: repositories.chain(netboxes).map(circuit).collect(),
+        parked: state.ledger.parked().await?,
         numbers: state.ledger.numbers(&targets).await?,
         pauses: state.ledger.pauses().await?,
         standings: state.ledger.standings(&asked).await?,
@@ -189,6 +200,14 @@ fn write_ledger(page: &mut Page, state: &HttpState, known: Option<&Known>) {
         page.gauge("fgd_server_up", "Whether a repository's server or a NetBox answered when last asked.");
     for (side, name, health) in known.iter().flat_map(|known| &known.servers) {
         servers.sample(&[("side", side), ("name", name)], f64::from(u8::from(health.ok)));
+    }
+    let mut circuits = page.gauge("fgd_circuit_open", "Whether work waits for a server that run after run failed on.");
+    for (server, open) in known.iter().flat_map(|known| &known.circuits) {
+        circuits.sample(&[("server", server)], f64::from(u8::from(*open)));
+    }
+    let mut parked = page.gauge("fgd_waiting_targets", "Branches that are due and wait for a place on a server.");
+    for (server, count) in known.iter().flat_map(|known| &known.parked) {
+        parked.sample(&[("server", server)], *count as f64);
     }
     let help = "When our token for a server ends, in seconds since 1970, where the server says so.";
     let mut ends = page.gauge("fgd_server_token_expiry_timestamp_seconds", help);

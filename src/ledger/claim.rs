@@ -62,21 +62,24 @@ impl Ledger {
 
     /// Time until the next target is due, zero when one is; `None` when nothing is pending or at work, or all is paused.
     ///
-    /// A target at work is due when its lease ends.
+    /// A target at work is due when its lease ends; one that waits for a server that is left alone, when that is tried.
     pub async fn next_due(&self) -> Result<Option<Duration>, Error> {
+        let mut connection = self.connection().await?;
         let (time, due, paused): ((u64, u64), Vec<(String, f64)>, bool) = redis::pipe()
             .cmd("TIME")
             .zrange_withscores(self.keys().name("due"), 0, 0)
             .hexists(self.keys().name("paused"), EVERYTHING)
-            .query_async(&mut self.connection().await?)
+            .query_async(&mut connection)
             .await
             .map_err(Error::unavailable("say what is due"))?;
         if paused {
             return Ok(None);
         }
+        let tried = self.next_try(&mut connection).await?;
         // Whole milliseconds, as the scripts count.
         let now = Duration::from_millis(time.0 * 1_000 + time.1 / 1_000 + self.0.clock.shift_ms());
-        Ok(due.first().map(|(_, at)| Duration::from_millis(*at as u64).saturating_sub(now)))
+        let due = due.first().map(|(_, at)| Duration::from_millis(*at as u64));
+        Ok(due.into_iter().chain(tried).min().map(|at| at.saturating_sub(now)))
     }
 
     /// Prolongs a lease to its full length from now. After `Error::LeaseLost` the proof allows nothing any more.
@@ -98,7 +101,9 @@ impl Ledger {
     pub async fn settle(&self, proof: &LeaseProof, run: &RunId, settlement: &Settlement) -> Result<(), Error> {
         let mut call = self.call(&self.0.scripts.settle);
         call.arg(proof.target().to_string()).arg(proof.fence()).arg(run.as_str());
-        call.arg(settlement.head.as_ref().map_or("", |head| head.as_str()));
+        call.arg(settlement.head.as_ref().map_or("", |settled| settled.head.as_str()));
+        let made_on = settlement.head.as_ref().and_then(|settled| settled.made_on.as_ref());
+        call.arg(made_on.map_or("", |parent| parent.as_str()));
         for (fabric, outcome) in &settlement.parts {
             call.arg(fabric.as_str());
             write_outcome(&mut call, outcome);

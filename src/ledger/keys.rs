@@ -12,13 +12,18 @@
 //! | `jobs:state:<state>`, `jobs:fabric_state:<state>:<fabric>` | zset, by id | jobs in that state | all but advance | with the job |
 //! | `jobs:finished`, `jobs:dead` | zset, by time | jobs that the retention counts: dead ones by themselves | settle, claim, cancel, letters | with the job |
 //! | `delivery:<sha256>` | string | the job of a dedupe text | accept | after 7 days |
+//! | `servers` | hash | `repository:<name>` or `netbox:<name>` -> how many runs it takes at once, and a repository's host (JSON) | open | with the next settings |
+//! | `at_work:<server>` | hash | target -> fence of the run on that server; counts while its lease lasts | claim, settle | with the run |
+//! | `parked`, `parked:<server>` | set, zset by time | servers with targets in line; the targets, with when they were due | claim | when they have a place |
+//! | `circuit:<server>` | hash | `failures` in a row, `error` and `problem` (JSON); while it is left alone `since`, `waits` | circuit | when a run got on with it |
+//! | `broken` | zset, by time | servers that are left alone until then | circuit | as above |
 //! | `pending:<fabric>` | hash | slot -> change (JSON, see `entry.rs`) | accept, settle, letters | when claimed |
 //! | `pending_order:<fabric>` | zset, by sequence | slots, oldest first | as above | when claimed |
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `error` (JSON), `last_sync`, `lag`, `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
-//! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `netbox`, `waits_for` (a server that is left alone) and `waits_to` (the last job that was told so), `error` (JSON), `last_sync`, `lag`, `head` (of its target, as far as it was dealt with for this fabric), `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
+//! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `servers` (JSON), `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
 //! | `dead:<fence>:<fabric>`, `dead_jobs:<fence>:<fabric>` | as pending | a batch that was given up | settle, claim | when ended, or with its jobs |
@@ -50,7 +55,8 @@
 //! | `budget:<token>` | hash | `<resource>_until`, `<resource>_left`, `paused_until`, `strikes`, `next_write` | budget | a day after its last use |
 //! | `turns` | hash | schedule -> time of the last turn | turn | never |
 //!
-//! `<target>` is `repository@branch`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one
+//! `<target>` is `repository@branch`. `<server>` is `repository:<name>`, `netbox:<name>` or, where repositories have one,
+//! `host:<host>`. Times are milliseconds since 1970 by Redis's clock. A sequence number is one
 //! accept's, so the order of changes is that of accepts.
 
 use super::Error;

@@ -94,6 +94,24 @@ impl Ledger {
         head.map(|text| text.parse().map_err(|error| Error::corrupt(&key, error))).transpose()
     }
 
+    /// The head up to which each fabric's side of its target was dealt with, in the order asked. Our own commits for one
+    /// fabric count for all that knew what they were made on.
+    pub async fn fabric_heads(&self, fabrics: &[&FabricName]) -> Result<Vec<Option<Oid>>, Error> {
+        if fabrics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut asked = redis::pipe();
+        for fabric in fabrics {
+            asked.hget(self.keys().of("fabric", fabric), "head");
+        }
+        let heads: Vec<Option<String>> = asked
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("recall the heads of fabrics"))?;
+        let read = |text: String| text.parse().map_err(|error| Error::corrupt("fabric", error));
+        heads.into_iter().map(|head| head.map(read).transpose()).collect()
+    }
+
     /// Lets the guarded deletions go: they are confirmed from now on. Returns them.
     pub async fn confirm_deletions(&self, fabric: &FabricName) -> Result<BTreeSet<Key>, Error> {
         let (guarded, confirmed) = (self.keys().of("guarded", fabric), self.keys().of("confirmed", fabric));

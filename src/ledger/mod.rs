@@ -14,6 +14,7 @@
 
 mod accept;
 pub mod budget;
+pub mod circuits;
 mod claim;
 pub mod conflicts;
 mod connect;
@@ -43,6 +44,7 @@ mod query;
 mod recorder;
 mod runs;
 mod scripts;
+pub mod servers;
 mod sessions;
 pub mod shown;
 mod standing;
@@ -71,7 +73,7 @@ use scripts::Scripts;
 pub use error::Error;
 pub use examine::{Examined, examine};
 pub use once::{Begun, KeptAnswer, Repeatable};
-pub use options::{Clock, Connection, Options, Retention, Retry};
+pub use options::{CircuitBreaker, Clock, Connection, Options, Retention, Retry};
 pub use sessions::Session;
 
 /// A handle to the ledger; clones share connections.
@@ -112,6 +114,7 @@ impl Ledger {
         let accepting = connect::multiplexed(&address).await?;
         let pool = connect::pool(&address)?;
         let id = identify(&keys, accepting.clone()).await?;
+        servers::learn(&keys, &options.needs, accepting.clone()).await?;
         let scripts = Scripts::new();
         let embedded = Mutex::new(embedded);
         let (recorder, queue) = Recorder::new();
@@ -130,11 +133,16 @@ impl Ledger {
         self.0.options.lease
     }
 
-    /// Whether Redis answers on the connection that deliveries are accepted on.
-    pub async fn ping(&self) -> Result<(), Error> {
+    /// Whether a delivery could be recorded now: Redis answers on the connection that they are accepted on, and takes
+    /// writes.
+    ///
+    /// Asks for a write that changes nothing. Redis refuses it for the same reasons as any (no memory or disk left, a
+    /// replica), and leaves no trace of it in its files.
+    pub async fn can_record(&self) -> Result<(), Error> {
         let mut connection = self.0.accepting.clone();
-        let ping = redis::cmd("PING");
-        connect::within_accept(ping.query_async::<()>(&mut connection), "be reached").await
+        let mut write = redis::cmd("HSETNX");
+        write.arg(self.keys().name("meta")).arg("layout").arg(keys::LAYOUT);
+        connect::within_accept(write.query_async::<()>(&mut connection), "record anything").await
     }
 
     /// Stops the private server cleanly, when there is one. Other clones are of no use afterwards.
@@ -154,7 +162,7 @@ impl Ledger {
 
     /// A call of a script, with the prefix and the settings that each takes first.
     fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
-        let Options { debounce, lease, retry, retention, deletion_window, .. } = &self.0.options;
+        let Options { debounce, lease, retry, retention, circuit, deletion_window, .. } = &self.0.options;
         let settings = serde_json::json!({
             "shift": self.0.clock.shift_ms(),
             "quiet": millis(debounce.quiet),
@@ -166,6 +174,9 @@ impl Ledger {
             "max_attempts": retry.max_attempts,
             "stalled_again": millis(retry.stalled_again),
             "jitter": jitter(),
+            "circuit_failures": circuit.failures,
+            "circuit_first": millis(circuit.first),
+            "circuit_longest": millis(circuit.longest),
             "keep_for": millis(retention.keep),
             "keep_jobs": retention.most_jobs,
             "keep_runs": retention.most_runs,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::servers::Needs;
 use super::types::Debounce;
 
 /// Everything that a ledger is told when it is opened. All replicas of one ledger must be told the same.
@@ -20,6 +21,9 @@ pub struct Options {
     pub lease: Duration,
     pub retry: Retry,
     pub retention: Retention,
+    /// What runs need, and how many of them it takes at once.
+    pub needs: Needs,
+    pub circuit: CircuitBreaker,
     /// How far back `FabricMemory::recent_deletions` counts; the deletion guard's window.
     pub deletion_window: Duration,
 }
@@ -34,6 +38,8 @@ impl Options {
             lease: LEASE,
             retry: Retry::default(),
             retention: Retention::default(),
+            needs: Needs::default(),
+            circuit: CircuitBreaker::default(),
             deletion_window: Duration::from_secs(600),
         }
     }
@@ -81,6 +87,23 @@ impl Default for Retry {
             max_attempts: 12,
             stalled_again: Duration::from_secs(3_600),
         }
+    }
+}
+
+/// When a server that runs keep failing on is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    /// After so many runs in a row; zero: never.
+    pub failures: u32,
+    /// For how long at first; it doubles with each run that tries and fails, up to `longest`, less a random part of up to a
+    /// fifth.
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self { failures: 5, first: Duration::from_secs(10), longest: Duration::from_secs(300) }
     }
 }
 

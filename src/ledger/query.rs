@@ -21,7 +21,8 @@ const MOST_TRACES: usize = 100;
 impl Ledger {
     /// A job; `None` for an unknown one and for one beyond the retention.
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>, Error> {
-        read_job(id, self.hash("job", id, "read a job").await?)
+        let fields = self.hash("job", id, "read a job").await?;
+        read_job(id, fields, &self.broken(&mut self.connection().await?).await?)
     }
 
     /// The spans in which jobs were accepted, oldest job first; those that were not traced, or are gone, left out.
@@ -62,9 +63,10 @@ impl Ledger {
             .map_err(Error::unavailable("list jobs"))?;
         let next = cut(&mut ids, limit).map(JobId::new);
         let all = self.hashes("job", &ids, "list jobs").await?;
+        let broken = self.broken(&mut self.connection().await?).await?;
         let mut jobs = Vec::with_capacity(ids.len());
         for (id, fields) in ids.into_iter().zip(all) {
-            jobs.extend(read_job(&JobId::new(id), fields)?);
+            jobs.extend(read_job(&JobId::new(id), fields, &broken)?);
         }
         Ok(JobPage { jobs, next })
     }
@@ -132,10 +134,13 @@ struct RawPart {
     run: Option<RunId>,
     error: Option<String>,
     next: Option<f64>,
+    /// The server, left alone, that it waits for.
+    waits_for: Option<String>,
     discarded: Option<String>,
 }
 
-fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
+/// `broken`: until when servers are left alone.
+fn read_job(id: &JobId, fields: Fields, broken: &BTreeMap<String, Millis>) -> Result<Option<Job>, Error> {
     if fields.is_empty() {
         return Ok(None);
     }
@@ -145,16 +150,22 @@ fn read_job(id: &JobId, fields: Fields) -> Result<Option<Job>, Error> {
         id: id.clone(),
         state: parse_word(&key, field("state")?)?,
         origin: parse(&key, field("origin")?)?,
-        parts: parts(&fields, |fabric, text| read_part(&key, fabric, text))?,
+        parts: parts(&fields, |fabric, text| read_part(&key, fabric, (text, broken)))?,
         created: parse(&key, field("created")?)?,
         updated: parse(&key, field("updated")?)?,
         duplicates: parse(&key, field("duplicates")?)?,
     }))
 }
 
-fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error> {
+fn read_part(
+    key: &str,
+    fabric: FabricName,
+    (text, broken): (&str, &BTreeMap<String, Millis>),
+) -> Result<JobPart, Error> {
     let raw: RawPart = parse(key, text)?;
     let error: Option<JobError> = raw.error.map(|text| parse(key, &text)).transpose()?;
+    let tried = raw.waits_for.as_ref().filter(|_| raw.state == JobState::Waiting);
+    let tried = tried.and_then(|server| broken.get(server)).copied();
     let discarded = raw.discarded.map(|text| parse(key, &text)).transpose()?;
     Ok(JobPart {
         fabric,
@@ -163,7 +174,7 @@ fn read_part(key: &str, fabric: FabricName, text: &str) -> Result<JobPart, Error
         attempts: raw.attempts as u32,
         run: raw.run,
         error,
-        next_try: raw.next.map(|at| Millis(at as u64)),
+        next_try: raw.next.map(|at| Millis(at as u64)).or(tried),
         discarded,
     })
 }

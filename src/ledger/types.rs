@@ -209,7 +209,22 @@ pub struct JobError {
 pub struct Settlement {
     pub parts: Vec<(FabricName, PartOutcome)>,
     /// The head that the run has seen and dealt with; `None` leaves the remembered one.
-    pub head: Option<Oid>,
+    pub head: Option<SettledHead>,
+}
+
+/// A head that a run has dealt with for the parts that are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledHead {
+    pub head: Oid,
+    /// When `head` is our own commit: what it was made on. Between the two lies nothing that others have yet to see.
+    pub made_on: Option<Oid>,
+}
+
+impl From<Oid> for SettledHead {
+    /// A head that was found.
+    fn from(head: Oid) -> Self {
+        Self { head, made_on: None }
+    }
 }
 
 /// Everything that is remembered of a fabric between runs.
@@ -607,6 +622,22 @@ pub struct Lease {
 pub enum Server {
     Repository(RepoName),
     NetBox(NetBoxName),
+}
+
+/// A server that is left alone, or tried by one run after it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circuit {
+    pub since: Millis,
+    /// When one run may try it.
+    pub until: Millis,
+    /// Whether that time has come.
+    pub may_be_tried: bool,
+    /// Runs in a row.
+    pub failures: u64,
+    /// Targets that wait for it.
+    pub waiting_targets: u64,
+    /// What the last run failed with.
+    pub error: JobError,
 }
 
 /// How a server answered when it was last asked.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::names::NetBoxName;
+use crate::ledger::circuits::Fared;
+use crate::ledger::servers::Endpoint;
 use crate::ledger::types::{Claim, JobError, PartOutcome, Server, Settlement};
 use crate::run::{Failure, Runner};
 
@@ -34,6 +36,58 @@ pub(super) async fn note_run(runner: &Runner, claim: &Claim, settlement: &Settle
     for (server, failed) in seen {
         note(runner, &server, failed).await;
     }
+    for (endpoint, fared) in fared(runner, claim, settlement) {
+        match runner.ledger.record_run_on(&endpoint, fared).await {
+            Ok(true) => {
+                tracing::warn!(server = %endpoint, "run after run failed on it: one run tries it, the others wait")
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "how a run fared could not be noted");
+            }
+        }
+    }
+}
+
+/// How the run fared with what it needed. Of several fabrics' answers the best counts: the server is there.
+fn fared<'a>(runner: &Runner, claim: &Claim, settlement: &'a Settlement) -> BTreeMap<Endpoint, Fared<'a>> {
+    let repository = runner.ledger.endpoint_of(&claim.proof.target().repo);
+    let mut all = BTreeMap::new();
+    for (fabric, outcome) in &settlement.parts {
+        let netbox = runner.fabrics.get(fabric).map(|fabric| Endpoint::NetBox(fabric.netbox.clone()));
+        let blamed = |error: &JobError| match blamed(&error.code) {
+            Some(Side::NetBox) => netbox.clone(),
+            Some(Side::Git) => Some(repository.clone()),
+            None => None,
+        };
+        match outcome {
+            PartOutcome::Done { .. } => {
+                all.extend(netbox.into_iter().chain([repository.clone()]).map(|server| (server, Fared::Answered)));
+            }
+            // Whoever refuses is there. Settings that cannot be used are not asked with.
+            PartOutcome::Stalled { error } if error.code != "netbox_settings" => {
+                all.extend(blamed(error).map(|server| (server, Fared::Answered)));
+            }
+            PartOutcome::Transient { error } => {
+                if let Some(server) = blamed(error) {
+                    all.entry(server).or_insert(Fared::Failed(error));
+                }
+            }
+            PartOutcome::WaitUntil { error, .. } => {
+                let fared = match blamed(error) {
+                    Some(server @ Endpoint::NetBox(_)) => Some((server, Fared::Failed(error))),
+                    // The limits of a Git server are those of a token.
+                    Some(server) => Some((server, Fared::AskedToWait(error))),
+                    None => None,
+                };
+                if let Some((server, fared)) = fared {
+                    all.entry(server).or_insert(fared);
+                }
+            }
+            PartOutcome::Stalled { .. } | PartOutcome::Refused { .. } | PartOutcome::Returned => {}
+        }
+    }
+    all
 }
 
 /// Notes whether a repository's server answered when it was asked for a head.

@@ -54,7 +54,12 @@ pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, 
 pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
     let mut recorded = false;
     let targets: BTreeSet<&Target> = runner.fabrics.values().map(|fabric| &fabric.target).collect();
-    for target in targets {
+    let left_alone = runner.ledger.left_alone().await.unwrap_or_else(|failed| {
+        tracing::warn!(error = %failed, "what is left alone could not be read");
+        BTreeSet::new()
+    });
+    // Who is left alone is tried by a run; a thousand polls would each wait for it in vain.
+    for target in targets.into_iter().filter(|target| !left_alone.contains(&runner.ledger.endpoint_of(&target.repo))) {
         recorded |= poll(runner, target, schedules.poll_head).await;
     }
     for name in runner.repositories.keys() {

@@ -17,7 +17,7 @@ use crate::domain::report::{Item, Outcome};
 use crate::ledger::conflicts::ConflictRecord;
 use crate::ledger::drift::{Comparison, DriftUpdate, Seen};
 use crate::ledger::touches::Touch;
-use crate::ledger::types::{Advance, Claim, FabricMemory, JobError, Part, PartOutcome, Settlement};
+use crate::ledger::types::{Advance, Claim, FabricMemory, JobError, Part, PartOutcome, SettledHead, Settlement};
 use crate::plan::drift::{Planned, drift};
 use crate::plan::layout::marker_path;
 use crate::plan::message::commit_message;
@@ -115,8 +115,11 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
         outcomes.push((share.part.fabric.clone(), outcome));
     }
     // A head that was only looked at is not dealt with: polling must find it again.
-    let dealt_with = delivered.commit().or(head.as_ref()).filter(|_| !ready.is_empty());
-    let settlement = Settlement { head: dealt_with.cloned(), parts: outcomes };
+    let dealt_with = match delivered.commit() {
+        Some(ours) => Some(SettledHead { head: ours.clone(), made_on: head.clone() }),
+        None => head.clone().map(SettledHead::from).filter(|_| !ready.is_empty()),
+    };
+    let settlement = Settlement { head: dealt_with, parts: outcomes };
     show(runner, claim, head.as_ref(), &settlement).await;
     Ok(settlement)
 }

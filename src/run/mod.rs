@@ -87,34 +87,39 @@ impl Runner {
         state::tell_again(self).await
     }
 
-    /// Asks the target's server for its head and records a job when it is not the one last dealt with.
+    /// Asks the target's server for its head and records a job for the fabrics that it was not dealt with for.
     ///
     /// Safe to repeat. Returns the new head; `None` when nothing moved or the branch does not exist.
     pub async fn poll_head(&self, target: &Target) -> Result<Option<Oid>, Failure> {
         let head = self.site(target)?.repository.head(&target.branch).await?;
-        let known = self.ledger.head(target).await?;
-        if head == known {
+        let behind = self.behind(target, head.as_ref()).await?;
+        if behind.is_empty() {
             return Ok(None);
         }
-        let changes = self
-            .fabrics
-            .values()
-            .filter(|fabric| fabric.target == *target)
-            .map(|fabric| (fabric.name.clone(), target.clone(), Change::GitMoved))
-            .collect();
+        let fabrics: Vec<&str> = behind.iter().map(|fabric| fabric.as_str()).collect();
+        let fabrics = fabrics.join(" ");
+        // The same head found twice before a run has dealt with it is one job.
+        let dedupe = match (&head, self.ledger.head(target).await?) {
+            (Some(head), _) => format!("poll:{target}:{head}:{fabrics}"),
+            (None, Some(known)) => format!("poll:{target}:gone after {known}:{fabrics}"),
+            (None, None) => return Ok(None),
+        };
         let moved = Accept {
             origin: Origin::Schedule { what: format!("the head of {target} moved") },
-            // The same head found twice before a run has dealt with it is one job.
-            dedupe: Some(match (&head, known) {
-                (Some(head), _) => format!("poll:{target}:{head}"),
-                (None, Some(known)) => format!("poll:{target}:gone after {known}"),
-                (None, None) => return Ok(None),
-            }),
-            changes,
+            dedupe: Some(dedupe),
+            changes: behind.into_iter().map(|fabric| (fabric.clone(), target.clone(), Change::GitMoved)).collect(),
             at_once: true,
         };
         self.ledger.accept(&moved).await?;
         Ok(head)
+    }
+
+    /// A target's fabrics whose last run saw another head than this.
+    async fn behind(&self, target: &Target, head: Option<&Oid>) -> Result<Vec<&FabricName>, Failure> {
+        let on_target = self.fabrics.values().filter(|fabric| fabric.target == *target);
+        let fabrics: Vec<&FabricName> = on_target.map(|fabric| &fabric.name).collect();
+        let seen = self.ledger.fabric_heads(&fabrics).await?;
+        Ok(fabrics.into_iter().zip(seen).filter(|(_, seen)| seen.as_ref() != head).map(|(fabric, _)| fabric).collect())
     }
 
     /// Looks whether fabrics that a NetBox did not know are there now, and records a job for each; returns how many.

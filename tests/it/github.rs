@@ -4,6 +4,7 @@
 mod apps;
 mod asking;
 mod faults;
+mod guards;
 mod limits;
 mod refusals;
 mod replicas;

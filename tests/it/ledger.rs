@@ -28,6 +28,7 @@ mod layout;
 mod pausing;
 mod remembering;
 mod runs;
+mod servers;
 mod settling;
 mod standing;
 mod together;

@@ -5,6 +5,7 @@
 mod adoption;
 mod api;
 mod borders;
+mod circuits;
 mod cli;
 mod codes;
 mod conflicts;
@@ -22,6 +23,7 @@ mod journal;
 mod ledger;
 mod lint;
 mod more_kinds;
+mod neighbours;
 mod netbox_client;
 mod objects;
 mod onboarding;

@@ -162,7 +162,12 @@ async fn a_full_redis_accepts_nothing_says_so_and_the_work_goes_on_when_it_has_m
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], "ledger_full");
+    let ready = async || reqwest::get(format!("{}/readyz", app.address())).await.unwrap();
+    let not_ready = ready().await;
+    assert_eq!(not_ready.status(), 503);
+    assert_eq!(not_ready.json::<Value>().await.unwrap()["code"], "ledger_full");
     tell_redis(&app, "maxmemory", "0").await;
+    assert_eq!(ready().await.status(), 200);
     assert_eq!(delivery.send(Some(&receiver)).await, Ok(202));
     app.sync().await;
 

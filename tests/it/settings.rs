@@ -133,6 +133,7 @@ debounce: {quiet_ms: 10, max_wait_ms: 20, max_changes: 7}
 workers: 2
 schedule: {full_comparison_minutes: 30, poll_head_seconds: 10}
 retry: {first_wait_seconds: 1, longest_wait_seconds: 60, attempts: 3}
+circuit_breaker: {failures: 0, first_wait_seconds: 1, longest_wait_seconds: 9}
 netbox:
   west-2:
     url: https://netbox.example.com/sub
@@ -141,6 +142,7 @@ netbox:
     webhook_secrets: [made-up-secret-number-one, {file: hook}]
     ca_file: ca.pem
     proxy: http://proxy.example.com:3128
+    max_runs: 2
 repositories:
   ssh:
     kind: git
@@ -149,6 +151,7 @@ repositories:
     known_hosts_file: known_hosts
     webhook_secret_file: hook
     github: Team/fabrics
+    max_runs: 0
 fabrics:
   'Lab: 1':
     netbox: west-2
@@ -189,15 +192,18 @@ people:
     assert_eq!(settings.rate_limits.refused_webhooks_per_minute, None);
     assert!(settings.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
     assert_eq!(settings.retry.attempts, 3);
+    assert_eq!(settings.circuit_breaker.failures, 0);
+    assert_eq!(settings.circuit_breaker.longest_wait, Duration::from_secs(9));
     let netbox = &settings.netboxes[&NetBoxName::new("west-2")];
     assert_eq!(netbox.url.as_str(), "https://netbox.example.com/sub/");
-    assert_eq!(netbox.model, ObjectModel::Hedgehog);
+    assert_eq!((netbox.model, netbox.max_runs), (ObjectModel::Hedgehog, 2));
     assert_eq!(text(&netbox.token), "made-up-netbox-token");
     let secrets: Vec<_> = netbox.webhook_secrets.iter().map(text).collect();
     assert_eq!(secrets, ["made-up-secret-number-one", "made-up-secret-number-two"]);
     let repository = &settings.repositories[&RepoName::new("ssh")];
     assert!(matches!(&repository.access, Access::Ssh { key_file: Some(key), .. } if *key == case.path("key")));
     assert_eq!(repository.url.identity(), "git.example.com/team/fabrics");
+    assert_eq!((repository.host().as_deref(), repository.max_runs), (Some("git.example.com"), 0));
     assert_eq!(repository.cache_directory, case.path("data/repositories/ssh"));
     let fabric = &settings.fabrics[&FabricName::new("Lab: 1")];
     assert_eq!(fabric.target.to_string(), "ssh@release/1.0");
@@ -264,6 +270,11 @@ fn the_example_states_the_defaults() {
     assert_eq!(example.debounce, defaults.debounce);
     assert_eq!(example.schedule, defaults.schedule);
     assert_eq!(example.retry, defaults.retry);
+    assert_eq!(example.circuit_breaker, defaults.circuit_breaker);
+    let limits = |settings: &config::Settings| {
+        (settings.netboxes[&NetBoxName::new("main")].max_runs, settings.repositories[&RepoName::new("main")].max_runs)
+    };
+    assert_eq!(limits(&example), limits(&defaults));
     assert_eq!((example.workers, example.listen, &example.log), (defaults.workers, defaults.listen, &defaults.log));
     assert_eq!(example.worker_listen, defaults.worker_listen);
     assert_eq!(example.lease, defaults.lease);
@@ -665,6 +676,7 @@ fn waits_must_fit_each_other() {
         ("debounce: {quiet_ms: 20000}", "debounce.quiet_ms"),
         ("debounce: {max_changes: 0}", "debounce.max_changes"),
         ("retry: {first_wait_seconds: 10, longest_wait_seconds: 5}", "retry.first_wait_seconds"),
+        ("circuit_breaker: {first_wait_seconds: 10, longest_wait_seconds: 5}", "circuit_breaker.first_wait_seconds"),
         ("schedule: {poll_head_seconds: 0}", "schedule.poll_head_seconds"),
     ] {
         let problem = Case::new(&format!("{GOOD}{extra}\n")).only_problem();

@@ -18,13 +18,15 @@ Examples:
   fgd-sync jobs watch --fabric lab                              # one line for each change, until Ctrl-C
   fgd-sync jobs watch --output json | jq 'select(.state == \"dead\")'")]
 pub struct WatchArgs {
+    /// Jobs to wait for, by their ids; none for every change of every job
     #[arg(value_name = "JOB")]
     ids: Vec<String>,
     /// Only jobs of this fabric
     #[arg(long, conflicts_with = "ids")]
     fabric: Option<String>,
-    #[command(flatten)]
-    wait: WaitArgs,
+    /// Wait no longer than this, such as 90s or 10m; the jobs go on [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "ids")]
+    timeout: Option<Duration>,
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -46,7 +48,7 @@ struct JobChange {
 pub async fn watch(args: &WatchArgs) -> Result<Exit, Failure> {
     let client = Client::new(&args.service)?;
     if !args.ids.is_empty() {
-        return finish(&client, &args.ids, &args.wait, args.service.output).await;
+        return finish(&client, &args.ids, &WaitArgs::until(args.timeout), args.service.output).await;
     }
     let mut stream = EventStream::default();
     let mut response = client.listen(args.fabric.as_deref(), None).await?;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::domain::policy::Fabric;
 use crate::http::HttpState;
 use crate::http::problem::Problem;
-use crate::ledger::types::{Health, Server};
+use crate::ledger::types::{Circuit, Health, Server};
 
 use super::session::Viewer;
 use super::shell::{Tab, page};
@@ -26,7 +26,8 @@ struct Known<'s> {
 
 /// `GET /connections`
 pub(super) async fn show(viewer: Viewer, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let health = state.ledger.health().await?;
+    let (health, circuits) = (state.ledger.health().await?, state.ledger.circuits().await?);
+    let circuit = |server: &Server| circuits.get(&state.ledger.endpoint(server));
     let fabrics =
         |needs: &dyn Fn(&Fabric) -> bool| state.routing.fabrics.iter().filter(|fabric| needs(fabric)).collect();
     let repositories = state.routing.repositories.iter().map(|sender| Known {
@@ -50,24 +51,27 @@ pub(super) async fn show(viewer: Viewer, state: web::Data<HttpState>) -> Result<
             @for (title, servers) in [("Repositories", &repositories), ("NetBoxes", &netboxes)] {
                 h2 { (title) }
                 @if servers.is_empty() { p.quiet { "None in the settings." } }
-                @else { (table(&viewer, servers, |server| health.get(server))) }
+                @else { (table(&viewer, servers, |server| (health.get(server), circuit(server)))) }
             }
         }
     };
     Ok(page(&viewer, Tab::Connections, "Connections", content))
 }
 
-fn table<'h>(viewer: &Viewer, servers: &[Known], health_of: impl Fn(&Server) -> Option<&'h Health>) -> Markup {
+type Standing<'h> = (Option<&'h Health>, Option<&'h Circuit>);
+
+fn table<'h>(viewer: &Viewer, servers: &[Known], standing_of: impl Fn(&Server) -> Standing<'h>) -> Markup {
     html! {
         div.table.cards {
             table {
                 thead { tr { th { "Name" } th { "Health" } th { "Asked" } th { "Webhook" } th { "Fabrics" } } }
                 tbody {
                     @for known in servers {
+                        @let (health_now, circuit) = standing_of(&known.server);
                         tr {
                             th scope="row" { (known.name) div.below { (known.url) } }
-                            td.whole { (health(health_of(&known.server))) }
-                            td data-name="Asked" { @if let Some(health) = health_of(&known.server) { (when(health.checked)) } @else { span.quiet { "never" } } }
+                            td.whole { (health(health_now)) (left_alone(circuit)) }
+                            td data-name="Asked" { @if let Some(health) = health_now { (when(health.checked)) } @else { span.quiet { "never" } } }
                             td data-name="Webhook" { @if known.webhook { "taken" } @else { span.quiet { "none: changes are polled" } } }
                             td.whole { (fabrics(viewer, &known.fabrics)) }
                         }
@@ -85,6 +89,19 @@ fn health(health: Option<&Health>) -> Markup {
         " " span.quiet { "since " (when(health.since)) }
         @if let Some(why) = &health.error { (error(why)) }
         @if let (false, Some(at)) = (health.ok, health.last_ok) { p.quiet { "Last well " (when(at)) "." } }
+    }
+}
+
+/// Work that needs the server waits.
+fn left_alone(circuit: Option<&Circuit>) -> Markup {
+    html! {
+        @if let Some(circuit) = circuit {
+            p {
+                (badge(Tone::Bad, "left alone")) " " (circuit.failures) " runs in a row failed; "
+                @if circuit.may_be_tried { "one run may try it now" } @else { "one run tries it " (when(circuit.until)) }
+                ", " (circuit.waiting_targets) " branches wait."
+            }
+        }
     }
 }
 

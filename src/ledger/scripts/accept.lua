@@ -132,6 +132,7 @@ for fabric, of in pairs(fabrics) do
       targets[before] = true
     end
     redis.call('SADD', P .. 'target_fabrics:' .. target, fabric)
+    redis.call('HDEL', key, 'head')
   end
   -- A stalled fabric waits for a new input, and this is one. A back-off goes on, unless a person wants it tried now.
   if blocked == 'stalled' or (blocked == 'retry' and of.insistent) then

@@ -8,6 +8,8 @@ local worker, run, died = ARGV[2], ARGV[3], ARGV[4]
 -- caught up: what waits moves back with it. Its last time is noted so rarely that an idle ledger hardly writes.
 local NOTED, SET_BACK = 30000, 60000
 local function set_back(by)
+  unpark(true)
+  for _, server in ipairs(redis.call('ZRANGE', P .. 'broken', 0, -1)) do redis.call('ZINCRBY', P .. 'broken', -by, server) end
   for _, target in ipairs(redis.call('ZRANGE', P .. 'due', 0, -1)) do
     redis.call('ZINCRBY', P .. 'due', -by, target)
     for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
@@ -24,6 +26,7 @@ if now < noted - SET_BACK then set_back(noted - now) end
 if now < noted - SET_BACK or now > noted + NOTED then redis.call('HSET', P .. 'meta', 'clock', now) end
 
 if is_paused('') then return false end
+unpark()
 local target = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, 1)[1]
 if not target then return false end
 local target_key, batch_fabrics = P .. 'target:' .. target, P .. 'batch_fabrics:' .. target
@@ -94,6 +97,21 @@ local function share_out(ready, room)
   end
 end
 
+-- What keeps a fabric from being claimed now: its target's servers, or its own NetBox. One that is tried after it was left
+-- alone is tried with one fabric.
+local target_needs = needs_of_target(target)
+local full, tried = without_place(target_needs), {}
+local function kept_by(fabric)
+  if full then return full end
+  local needs = needs_of_fabric(fabric)
+  local server = without_place(needs)
+  for _, each in pairs(needs) do
+    server = server or tried[each]
+    if not server and broken_until(each) then tried[each] = each end
+  end
+  return server
+end
+
 local because
 if redis.call('HEXISTS', target_key, 'batch') == 1 then
   -- The holder died: the same batch again, or its end.
@@ -105,7 +123,7 @@ if redis.call('HEXISTS', target_key, 'batch') == 1 then
     set_run_part(lost, fabric, { outcome = 'lost' })
     if tonumber(redis.call('HGET', key, 'attempts')) >= S.max_attempts then
       bury(fabric, target, fence, died)
-    elseif is_paused(fabric) then
+    elseif is_paused(fabric) or kept_by(fabric) then
       give_back(fabric, { state = 'queued' })
       redis.call('HSET', key, 'at_once', now, 'because', 'retry')
       drop_batch(fabric, target)
@@ -117,23 +135,34 @@ if redis.call('HEXISTS', target_key, 'batch') == 1 then
     return 'again'
   end
 else
-  local ready, count, first, last, asked = {}, 0, math.huge, 0, {}
+  local asking = {}
   for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
     local f = redis.call('HMGET', P .. 'fabric:' .. fabric, 'not_before', 'because', 'first', 'last', 'batch_of')
     local oldest = redis.call('ZRANGE', P .. 'pending_order:' .. fabric, 0, 0, 'WITHSCORES')[2]
     if oldest and not f[5] and not is_paused(fabric) and (not f[1] or tonumber(f[1]) <= now) then
-      local pending = redis.call('HLEN', P .. 'pending:' .. fabric)
-      ready[#ready + 1] = { fabric = fabric, oldest = tonumber(oldest), pending = pending, share = 0 }
-      count = count + pending
+      asking[#asking + 1] = { fabric = fabric, oldest = tonumber(oldest), share = 0, of = f }
+    end
+  end
+  table.sort(asking, function(a, b) return a.oldest < b.oldest end)
+  local ready, count, first, last, asked = {}, 0, math.huge, 0, {}
+  local kept, untold
+  for _, each in ipairs(asking) do
+    local server, f = kept_by(each.fabric), each.of
+    if server then
+      kept = kept or server
+      untold = tell_waiting(each.fabric, server) or untold
+    else
+      each.pending = redis.call('HLEN', P .. 'pending:' .. each.fabric)
+      ready[#ready + 1] = each
+      count = count + each.pending
       first, last = math.min(first, f[3] or now), math.max(last, f[4] or now)
       if f[1] then asked.retry = true elseif f[2] then asked[f[2]] = true end
     end
   end
   if #ready == 0 then
-    reschedule(target)
+    if not kept then reschedule(target) elseif not untold then park(target, kept) end
     return 'again'
   end
-  table.sort(ready, function(a, b) return a.oldest < b.oldest end)
   if count >= S.max_changes or asked.max_changes then because = 'max_changes'
   elseif asked.requested then because = 'requested'
   elseif asked.retry then because = 'retry'
@@ -155,7 +184,7 @@ else
       left = freeze(each.fabric, each.share)
       redis.call('SADD', batch_fabrics, each.fabric)
       redis.call('HSET', key, 'batch_of', target)
-      redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked')
+      redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked', 'waits_for', 'waits_to')
     end
     -- What no longer fitted is due with the next batch, not with the next quiet.
     if left then
@@ -173,12 +202,14 @@ redis.call('ZADD', P .. 'due', now + S.lease, target)
 redis.call('HSET', P .. 'run:' .. run, 'target', target, 'worker', worker, 'because', because, 'started', now)
 redis.call('ZADD', P .. 'runs', now, run)
 
-local parts = {}
+local parts, needed = {}, {}
+for _, server in pairs(target_needs) do needed[server] = true end
 for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
+  for _, server in pairs(needs_of_fabric(fabric)) do needed[server] = true end
   local attempt = redis.call('HINCRBY', P .. 'fabric:' .. fabric, 'attempts', 1)
   local jobs = members('batch_jobs:' .. fabric)
   for _, job in ipairs(jobs) do
-    set_part(job, fabric, { state = 'running', run = run, attempts = attempt, next = false })
+    set_part(job, fabric, { state = 'running', run = run, attempts = attempt, next = false, waits_for = false })
   end
   local changes = redis.call('HVALS', P .. 'batch:' .. fabric)
   local some = {}
@@ -188,4 +219,5 @@ for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do
   redis.call('ZADD', P .. 'runs:fabric:' .. fabric, now, run)
   parts[#parts + 1] = { fabric, attempt, changes, jobs }
 end
+begin_on(target, fence, needed)
 return { target, fence, because, parts }

@@ -245,7 +245,8 @@ end
 local function drop_pending(fabric)
   redis.call('DEL', P .. 'pending:' .. fabric, P .. 'pending_order:' .. fabric, P .. 'pending_jobs:' .. fabric)
   local key = P .. 'fabric:' .. fabric
-  redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked')
+  redis.call('HDEL', key, 'first', 'last', 'at_once', 'because', 'not_before', 'blocked', 'waits_for',
+    'waits_to')
   if redis.call('HEXISTS', key, 'batch_of') == 0 then redis.call('HDEL', key, 'attempts', 'error') end
 end
 

@@ -1,10 +1,11 @@
--- Ends a run. ARGV: settings, target, fence, run, head or ''; then for each part: fabric, outcome, error, milliseconds
--- to wait, report, 1 when the report is of a real run, its commit, its counts. Answers 1, or 0 when the lease is lost.
+-- Ends a run. ARGV: settings, target, fence, run, head or '', what that was made on when it is our own commit or ''; then
+-- for each part: fabric, outcome, error, milliseconds to wait, report, 1 when the report is of a real run, its commit, its
+-- counts. Answers 1, or 0 when the lease is lost.
 -- Safe to repeat.
 if redis.call('HGET', target_key, 'settled') == fence then return 1 end
 if not holds() then return 0 end
-local run, head = ARGV[4], ARGV[5]
-local PARTS, WIDTH = 6, 8
+local run, head, made_on = ARGV[4], ARGV[5], ARGV[6]
+local PARTS, WIDTH = 7, 8
 
 local function back_off(attempt)
   return math.floor(math.min(S.longest, S.first * 2 ^ (attempt - 1)) * S.jitter)
@@ -40,6 +41,7 @@ local function settle_part(fabric, outcome, problem, after, report, real, commit
       redis.call('SET', P .. 'last_report:' .. fabric, report)
       redis.call('HSET', key, 'last_sync', now)
       if commit ~= '' then redis.call('HSET', key, 'commit', commit, 'committed', now) end
+      if head ~= '' and redis.call('HGET', key, 'target') == target then redis.call('HSET', key, 'head', head) end
     end
     record.lag, record.origin = lag_of(fabric)
     if record.lag and real == '1' then redis.call('HSET', key, 'lag', record.lag) end
@@ -81,9 +83,18 @@ end
 for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned', '', '', '', '', '', '') end
 
 redis.call('HSET', P .. 'run:' .. run, 'ended', now, 'head', head)
-redis.call('HDEL', target_key, 'batch', 'worker', 'run', 'because', 'lease_until')
+local on = redis.call('HGET', target_key, 'servers')
+for _, server in ipairs(on and cjson.decode(on) or {}) do redis.call('HDEL', P .. 'at_work:' .. server, target) end
+redis.call('HDEL', target_key, 'servers', 'batch', 'worker', 'run', 'because', 'lease_until')
 redis.call('HSET', target_key, 'settled', fence)
 if head ~= '' then redis.call('HSET', target_key, 'head', head) end
+if made_on ~= '' then
+  -- Our own commit is no news to those who knew what it was made on.
+  for _, fabric in ipairs(redis.call('SMEMBERS', P .. 'target_fabrics:' .. target)) do
+    local key = P .. 'fabric:' .. fabric
+    if redis.call('HGET', key, 'head') == made_on then redis.call('HSET', key, 'head', head) end
+  end
+end
 reschedule(target)
 prune()
 return 1

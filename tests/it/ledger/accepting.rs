@@ -213,7 +213,7 @@ async fn a_server_that_is_gone_is_unavailable() {
 
     assert!(matches!(accepted, Err(Error::Unavailable { .. })), "{accepted:?}");
     assert!(matches!(ledger.claim("worker").await, Err(Error::Unavailable { .. })));
-    assert!(matches!(ledger.ping().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(ledger.can_record().await, Err(Error::Unavailable { .. })));
 }
 
 #[tokio::test]

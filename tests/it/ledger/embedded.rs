@@ -33,7 +33,7 @@ async fn a_private_server_that_is_killed_comes_back_with_all_accepted_work() {
 
     let pid = kill_embedded(directory.path()).await;
     let back = tokio::time::timeout(SECOND * 30, async {
-        while ledger.ping().await.is_err() || ledger.job(&job).await.is_err() {
+        while ledger.can_record().await.is_err() || ledger.job(&job).await.is_err() {
             tokio::task::yield_now().await;
         }
     });

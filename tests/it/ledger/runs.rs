@@ -26,7 +26,7 @@ async fn a_run_tells_what_it_works_on_and_how_it_ended() {
     let counts = Counts { git_written: 2, ..Counts::default() };
     let report = FabricReport { commit: Some(commit.clone()), counts, ..*report(&claim, &fabric("lab")) };
     let parts = vec![(fabric("lab"), PartOutcome::Done { report: Box::new(report), held: true })];
-    let settlement = Settlement { parts, head: Some(commit.clone()) };
+    let settlement = Settlement { parts, head: Some(commit.clone().into()) };
     test.ledger.settle(&claim.proof, &claim.run, &settlement).await.unwrap();
 
     let ended = run(&test.ledger, &claim.run).await;

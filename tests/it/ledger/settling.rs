@@ -1,4 +1,5 @@
 use super::*;
+use fgd_sync::domain::names::Oid;
 use fgd_sync::ledger::types::Intervention;
 
 /// One accepted, claimed change of the fabric `lab`.
@@ -12,19 +13,19 @@ async fn at_work(test: &TestLedger) -> (JobId, Claim) {
 async fn a_done_part_ends_its_jobs_and_leaves_its_report_and_head() {
     let test = TestLedger::open().await;
     let (job, claim) = at_work(&test).await;
-    let head = "ce013625030ba8dba906f756967f9e9ca394464a".parse().unwrap();
+    let head: Oid = "ce013625030ba8dba906f756967f9e9ca394464a".parse().unwrap();
     let report = report(&claim, &fabric("lab"));
     let parts = vec![(fabric("lab"), PartOutcome::Done { report: report.clone(), held: false })];
 
-    let settlement = Settlement { parts, head: Some(head) };
+    let settlement = Settlement { parts, head: Some(head.clone().into()) };
     test.ledger.settle(&claim.proof, &claim.run, &settlement).await.unwrap();
 
     let job = test.ledger.job(&job).await.unwrap().unwrap();
     assert_eq!((job.state, job.parts[0].run.clone()), (JobState::Succeeded, Some(claim.run.clone())));
     assert_eq!(test.ledger.report(&claim.run, &fabric("lab")).await.unwrap(), Some(*report.clone()));
-    assert_eq!(test.ledger.head(&target("lab")).await.unwrap(), settlement.head);
+    assert_eq!(test.ledger.head(&target("lab")).await.unwrap().as_ref(), Some(&head));
     let status = test.ledger.fabric_status(&fabric("lab")).await.unwrap();
-    assert_eq!((status.last_run, status.head, status.pending_changes), (Some(*report), settlement.head, 0));
+    assert_eq!((status.last_run, status.head, status.pending_changes), (Some(*report), Some(head), 0));
     assert!(status.last_sync.is_some());
     assert!(is_at_rest(&test.ledger).await);
 }

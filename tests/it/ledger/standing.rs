@@ -38,7 +38,10 @@ async fn a_standing_counts_what_waits_and_knows_since_when() {
     let commit: fgd_sync::domain::names::Oid = "ce013625030ba8dba906f756967f9e9ca394464a".parse().unwrap();
     let report = FabricReport { commit: Some(commit.clone()), ..*report(&claim, &fabric("lab")) };
     let parts = vec![(fabric("lab"), PartOutcome::Done { report: Box::new(report), held: true })];
-    test.ledger.settle(&claim.proof, &claim.run, &Settlement { parts, head: Some(commit.clone()) }).await.unwrap();
+    test.ledger
+        .settle(&claim.proof, &claim.run, &Settlement { parts, head: Some(commit.clone().into()) })
+        .await
+        .unwrap();
 
     let settled = standing(&test, "lab").await;
     assert_eq!((settled.pending_changes, settled.held, settled.guarded, settled.dead_letters), (1, 1, 1, 0));

@@ -10,7 +10,8 @@ pub const FIELDS: [&str; 2] = ["left", "right"];
 
 #[derive(Debug, Clone)]
 pub enum Act {
-    Person(Person),
+    /// A person does something in the fabric of this number.
+    Person(usize, Person),
     Mail(Mail),
     /// Time passes, in seconds.
     Wait(u64),
@@ -18,10 +19,10 @@ pub enum Act {
     Step(Trouble),
     /// The head is asked for, as the schedule does.
     Poll,
-    /// A full comparison is asked for.
-    Compare,
-    /// A person decides the conflict of an object, if it has one, for one of both sides.
-    Resolve(usize, Side),
+    /// A full comparison of a fabric is asked for.
+    Compare(usize),
+    /// A person decides the conflict of a fabric's object, if it has one, for one of both sides.
+    Resolve(usize, usize, Side),
     /// Redis is killed and started again.
     CrashRedis,
 }
@@ -96,7 +97,8 @@ pub enum Fault {
 /// What happens while a process is stopped, and what comes of it.
 #[derive(Debug, Clone)]
 pub struct Meanwhile {
-    pub people: Vec<Person>,
+    /// By the number of the fabric.
+    pub people: Vec<(usize, Person)>,
     pub redis_crashes: bool,
     /// The lease ends, and another worker does all that is due.
     pub overtaken: bool,
@@ -119,14 +121,19 @@ pub fn storms(most: usize) -> impl Strategy<Value = Vec<Act>> {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        12 => person().prop_map(Act::Person),
+        12 => (fabric(), person()).prop_map(|(fabric, person)| Act::Person(fabric, person)),
         5 => mail().prop_map(Act::Mail),
         2 => prop::sample::select(vec![1, 3, 16, 100, 4_000]).prop_map(Act::Wait),
         9 => trouble().prop_map(Act::Step),
         1 => Just(Act::Poll),
-        1 => Just(Act::Compare),
-        1 => (name(), prop::sample::select(vec![Side::Git, Side::NetBox])).prop_map(|(name, side)| Act::Resolve(name, side)),
+        1 => fabric().prop_map(Act::Compare),
+        1 => (fabric(), name(), prop::sample::select(vec![Side::Git, Side::NetBox]))
+            .prop_map(|(fabric, name, side)| Act::Resolve(fabric, name, side)),
     ]
+}
+
+fn fabric() -> impl Strategy<Value = usize> {
+    0..2_usize
 }
 
 /// As `storms`, with a Redis that crashes.
@@ -190,7 +197,8 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         Fault::HalfPage,
     ]);
     let ends = prop::sample::select(vec![Then::GoesOn, Then::GoesOn, Then::Dies, Then::DiesButIsHeard]);
-    let meanwhile = (prop::collection::vec(person(), 0..3), prop::bool::weighted(0.04), any::<bool>(), ends);
+    let meanwhile =
+        (prop::collection::vec((fabric(), person()), 0..3), prop::bool::weighted(0.04), any::<bool>(), ends);
     prop_oneof![
         4 => Just(Trouble::None),
         2 => (call(), faults).prop_map(|((side, call), fault)| Trouble::Fault { side, call, fault }),

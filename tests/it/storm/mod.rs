@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acts;
+mod people;
 mod remote;
 mod verdict;
 mod world;
@@ -17,7 +18,7 @@ use fgd_sync::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
-use acts::{Act, storms, storms_over_redis};
+use acts::{Act, Trouble, storms, storms_over_redis};
 use world::World;
 
 use crate::support::redis::RedisServer;
@@ -26,7 +27,7 @@ use crate::support::redis::RedisServer;
 const CASES: u32 = 60;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/storm/regressions.txt");
 
-/// Puts the service through storms, each with a policy.
+/// Puts the service through storms, each with a policy, over one fabric or two on one branch.
 fn weather<S: Strategy<Value = Vec<Act>>>(policies: impl Strategy<Value = Policy>, storms: S)
 where
     S::Value: Debug,
@@ -39,22 +40,55 @@ where
         ..Config::default()
     };
     let redis = std::cell::RefCell::new(RedisServer::start_durable());
+    let tally = std::cell::Cell::new(Tally::default());
     let runtime = actix_web::rt::System::new();
-    let end = TestRunner::new(config).run(&(policies, storms), |(policy, acts)| {
-        let broken = runtime.block_on(storm(&mut redis.borrow_mut(), policy, &acts));
+    let end = TestRunner::new(config).run(&(1..=2_usize, policies, storms), |(fabrics, policy, acts)| {
+        let broken = runtime.block_on(storm(&mut redis.borrow_mut(), (fabrics, policy), &acts));
+        tally.set(tally.get().and(fabrics, &acts));
         if broken.is_empty() { Ok(()) } else { Err(TestCaseError::fail(broken.join("\n"))) }
     });
     if let Err(failure) = end {
         panic!("{failure}");
     }
+    let Tally { storms, of_two, acts, people, troubles } = tally.get();
+    println!(
+        "{storms} storms ({of_two} over two fabrics), {acts} acts: {people} by people, {troubles} steps of workers with a \
+         fault, a kill or a stop. No promise was broken."
+    );
+}
+
+/// What a test's storms consisted of.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    storms: usize,
+    of_two: usize,
+    acts: usize,
+    people: usize,
+    troubles: usize,
+}
+
+impl Tally {
+    fn and(self, fabrics: usize, acts: &[Act]) -> Self {
+        let count = |is: fn(&&Act) -> bool| acts.iter().filter(is).count();
+        Self {
+            storms: self.storms + 1,
+            of_two: self.of_two + usize::from(fabrics == 2),
+            acts: self.acts + acts.len(),
+            people: self.people + count(|act| matches!(act, Act::Person(..))),
+            troubles: self.troubles
+                + count(|act| {
+                    matches!(act, Act::CrashRedis) || matches!(act, Act::Step(step) if !matches!(step, Trouble::None))
+                }),
+        }
+    }
 }
 
 /// One storm and the calm after it; answers with the promises that it broke.
-async fn storm(redis: &mut RedisServer, policy: Policy, acts: &[Act]) -> Vec<String> {
+async fn storm(redis: &mut RedisServer, (fabrics, policy): (usize, Policy), acts: &[Act]) -> Vec<String> {
     let Policy { on_conflict, on_first_difference, on_drift, .. } = policy;
     let never_overwrites =
         (on_conflict, on_first_difference, on_drift) == (OnConflict::Hold, OnFirstDifference::Hold, OnDrift::Report);
-    let mut world = World::new(redis, policy).await;
+    let mut world = World::new(redis, fabrics, policy).await;
     for act in acts {
         world.act(act).await;
     }

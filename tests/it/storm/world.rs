@@ -17,6 +17,7 @@ use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::{Delivery, Fabric, Policy};
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::http::{HttpState, NetBoxSender, RepositorySender, Routing, Token, Tokens, app};
+use fgd_sync::ledger::servers::{Needs, RepositoryNeeds};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::netbox::{Client, Model, Options, Timeouts};
 use fgd_sync::plan::message::People;
@@ -29,16 +30,17 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use ulid::Ulid;
 
-use super::acts::{Act, FIELDS, Fault, Mail, Meanwhile, NAMES, Person, Side, Then, Trouble, document, spec};
+use super::acts::{Act, Fault, Mail, Meanwhile, NAMES, Side, Then, Trouble};
 use super::remote::{self, Remote};
 use crate::support::app::{API_TOKEN, GIT_SECRET, NETBOX_SECRET, push_body, sign_as_github};
-use crate::support::fakes::netbox::{self, NetBox, Object, TOKEN};
+use crate::support::fakes::netbox::{self, NetBox, TOKEN};
 use crate::support::git_server::Pushed;
 use crate::support::hold::{Grip, Hold};
 use crate::support::redis::RedisServer;
 
-pub const FABRIC: &str = "lab";
-const KIND: &str = "Server";
+/// A storm has the first, or both: each in a directory of its own, on one branch.
+const FABRICS: [&str; 2] = ["lab", "annex"];
+pub const KIND: &str = "Server";
 const CLONE_URL: &str = "https://git.example.com/fabrics.git";
 /// Beyond every back-off and every stall.
 const LONG: Duration = Duration::from_secs(4_000);
@@ -55,6 +57,7 @@ enum Letter {
 type Receive = Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, (u16, Value)>>;
 
 pub struct World<'r> {
+    pub fabrics: &'static [&'static str],
     pub netbox: NetBox,
     pub remote: Arc<Remote>,
     pub ledger: Ledger,
@@ -66,7 +69,7 @@ pub struct World<'r> {
     /// The head that the last letter told.
     told: Option<Oid>,
     /// For values that nobody wrote before.
-    counter: usize,
+    pub counter: usize,
     /// Jobs that were answered with 202.
     pub accepted: BTreeSet<String>,
     /// Commits by people that nobody took back.
@@ -84,35 +87,48 @@ fn target() -> Target {
     Target { repo: RepoName::new("main"), branch: BranchName::new("main") }
 }
 
-pub fn at(below: &str) -> RepoPath {
-    RepoPath::new(&format!("{FABRIC}/{below}")).expect("tests use good paths")
+pub fn at(fabric: &str, below: &str) -> RepoPath {
+    RepoPath::new(&format!("{fabric}/{below}")).expect("tests use good paths")
 }
 
 /// Where an object's file is.
-pub fn file_of(name: &str) -> RepoPath {
-    at(&format!("managed/servers/{name}.yaml"))
+pub fn file_of(fabric: &str, name: &str) -> RepoPath {
+    at(fabric, &format!("managed/servers/{name}.yaml"))
 }
 
 impl<'r> World<'r> {
     /// Both sides empty but for the skeleton.
-    pub async fn new(redis: &'r mut RedisServer, policy: Policy) -> Self {
+    pub async fn new(redis: &'r mut RedisServer, fabrics: usize, policy: Policy) -> Self {
+        let names = &FABRICS[..fabrics];
         let netbox = NetBox::custom_objects();
         netbox.hook("http://127.0.0.1/webhooks/netbox", NETBOX_SECRET);
         let clock = Clock::default();
         let mut options = redis.options();
         options.prefix = Ulid::generate().to_string();
+        // As strict as can be: one run at a time on either side, and two failures are one too many.
+        options.circuit.failures = 2;
+        options.needs = Needs {
+            repositories: BTreeMap::from([(
+                target().repo,
+                RepositoryNeeds { max_runs: 1, host: Some("git.example.com".to_owned()) },
+            )]),
+            netboxes: BTreeMap::from([(NetBoxName::new("main"), 1)]),
+            fabrics: names.iter().map(|name| (FabricName::new(*name), NetBoxName::new("main"))).collect(),
+        };
         let ledger = Ledger::open(options, clock.clone()).await.expect("Redis answers");
         let remote = Arc::new(Remote::default());
-        let fabric = Fabric {
-            name: FabricName::new(FABRIC),
+        let fabric = |name: &&str| Fabric {
+            name: FabricName::new(*name),
             target: target(),
-            directory: RepoPath::new(FABRIC).expect("a good path"),
+            directory: RepoPath::new(name).expect("a good path"),
             netbox: NetBoxName::new("main"),
-            policy,
+            policy: policy.clone(),
         };
-        let runner = Arc::new(runner(&ledger, &netbox, remote.clone(), fabric.clone()));
-        let receive = receiver(ledger.clone(), fabric).await;
+        let fabrics: Vec<Fabric> = names.iter().map(fabric).collect();
+        let runner = Arc::new(runner(&ledger, &netbox, remote.clone(), &fabrics));
+        let receive = receiver(ledger.clone(), fabrics).await;
         let mut world = Self {
+            fabrics: names,
             netbox,
             remote,
             ledger,
@@ -130,36 +146,43 @@ impl<'r> World<'r> {
             rewound: false,
             dropped: Vec::new(),
         };
-        world.compare().await;
+        for fabric in names {
+            world.compare(fabric).await;
+        }
         world.work_off().await;
         world
     }
 
     pub async fn act(&mut self, act: &Act) {
         match act {
-            Act::Person(person) => self.person(person),
+            Act::Person(fabric, person) => self.person(self.fabric(*fabric), person),
             Act::Mail(mail) => self.mail(*mail).await,
             Act::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
             Act::Step(trouble) => self.step(trouble).await,
             // Whoever polls tries again at the next turn.
             Act::Poll => drop(self.runner.poll_head(&target()).await),
-            Act::Compare => self.compare().await,
-            Act::Resolve(name, side) => self.resolve(NAMES[*name], *side).await,
+            Act::Compare(fabric) => self.compare(self.fabric(*fabric)).await,
+            Act::Resolve(fabric, name, side) => self.resolve((self.fabric(*fabric), NAMES[*name]), *side).await,
             Act::CrashRedis => self.redis.crash(),
         }
     }
 
+    /// Every storm is one of one fabric, too: what is meant for the second falls on the first then.
+    fn fabric(&self, number: usize) -> &'static str {
+        self.fabrics[number % self.fabrics.len()]
+    }
+
     /// Asks for a full comparison; a request that is not accepted is repeated later, by the storm's end at the latest.
-    pub async fn compare(&mut self) {
-        let path = format!("/api/v1/fabrics/{FABRIC}/sync");
+    async fn compare(&mut self, fabric: &str) {
+        let path = format!("/api/v1/fabrics/{fabric}/sync");
         let request = TestRequest::post().uri(&path).set_json(json!({}));
         let (status, answer) =
             (self.receive)(request.insert_header(("Authorization", format!("Bearer {API_TOKEN}")))).await;
         self.note(status, &answer);
     }
 
-    async fn resolve(&mut self, name: &str, side: Side) {
-        let path = format!("/api/v1/conflicts/{FABRIC}/{KIND}/default/{name}");
+    async fn resolve(&mut self, (fabric, name): (&str, &str), side: Side) {
+        let path = format!("/api/v1/conflicts/{fabric}/{KIND}/default/{name}");
         let authorized = |request: TestRequest| request.insert_header(("Authorization", format!("Bearer {API_TOKEN}")));
         let (status, conflict) = (self.receive)(authorized(TestRequest::get().uri(&path))).await;
         if status != 200 {
@@ -173,7 +196,7 @@ impl<'r> World<'r> {
         let request = TestRequest::post().uri(&format!("{path}/resolve")).set_json(decision);
         let (status, answer) = (self.receive)(authorized(request)).await;
         // The other side's content goes, with that person's knowledge.
-        self.history.forget(&[name]);
+        self.history.forget(fabric, &[name]);
         // 409: the sides have moved, or that side cannot be chosen.
         if status != 409 {
             self.note(status, &answer);
@@ -187,149 +210,6 @@ impl<'r> World<'r> {
             // Redis is just starting: the sender is told to come back.
             503 => assert_eq!(answer["code"], "ledger_unavailable", "{answer}"),
             other => panic!("{other}: {answer}"),
-        }
-    }
-
-    // People.
-
-    fn person(&mut self, person: &Person) {
-        match person {
-            Person::CreateRow(name) => self.create_row(NAMES[*name]),
-            Person::SetField(name, field) => self.set_field(NAMES[*name], *field),
-            Person::RenameRow(from, to) => {
-                let (from, to) = (NAMES[*from], NAMES[*to]);
-                if let Some(id) = self.only_row(from)
-                    && self.only_row(to).is_none()
-                {
-                    self.netbox.user("alice").rename(KIND, id, to);
-                    self.history.forget(&[from, to]);
-                }
-            }
-            Person::DeleteRow(name) => {
-                if let Some(id) = self.only_row(NAMES[*name]) {
-                    self.netbox.user("alice").delete(KIND, id);
-                    self.history.forget(&[NAMES[*name]]);
-                }
-            }
-            Person::WriteFile(name, field) => self.write_files(&[NAMES[*name]], *field),
-            Person::WriteFiles(field) => {
-                let readable = NAMES.into_iter().filter(|name| self.file_values(name).is_some());
-                let names: Vec<&'static str> = readable.collect();
-                self.write_files(&names, *field);
-            }
-            Person::Reformat(name) => self.edit(NAMES[*name], |text| format!("# a comment\n{text}")),
-            Person::BreakFile(name) => {
-                self.history.forget(&[NAMES[*name]]);
-                self.edit(NAMES[*name], |_| "a: [1\n".to_owned());
-            }
-            Person::DeleteFile(name) => {
-                self.history.forget(&[NAMES[*name]]);
-                self.push(|files| drop(files.remove(&file_of(NAMES[*name]))));
-            }
-            Person::Drop(file, documents) => self.drop_file(*file, documents),
-            Person::Rewind(commits) => {
-                self.remote.rewind(*commits);
-                self.rewound = true;
-                let left: BTreeSet<Oid> = self.remote.history().into_iter().map(|(oid, _)| oid).collect();
-                self.human_commits.retain(|commit| left.contains(commit));
-                self.history.forget(&NAMES);
-            }
-        }
-    }
-
-    fn fresh(&mut self) -> String {
-        self.counter += 1;
-        format!("v{}", self.counter)
-    }
-
-    fn create_row(&mut self, name: &'static str) {
-        if !self.rows(name).is_empty() {
-            return;
-        }
-        let values = [self.fresh(), self.fresh()];
-        let content = spec([&values[0], &values[1]]);
-        self.netbox.user("alice").create(&Object::new(KIND, FABRIC, name, content));
-        for (field, value) in FIELDS.iter().zip(&values) {
-            self.history.wrote(Side::NetBox, name, field, None, value);
-        }
-    }
-
-    fn set_field(&mut self, name: &'static str, field: usize) {
-        let Some(id) = self.only_row(name) else { return };
-        let mut spec = self.rows(name)[0]["spec"].clone();
-        let (was, value) = (spec[FIELDS[field]].as_str().map(str::to_owned), self.fresh());
-        spec[FIELDS[field]] = json!(value);
-        self.netbox.user("bob").update(KIND, id, json!({ "spec": spec }));
-        self.history.wrote(Side::NetBox, name, FIELDS[field], was, &value);
-    }
-
-    /// Changes one field of each file, or writes a new file; all in one commit.
-    fn write_files(&mut self, names: &[&'static str], field: usize) {
-        let mut texts = Vec::new();
-        for name in names {
-            let values = self.file_values(name);
-            let value = self.fresh();
-            let was = values.as_ref().map(|values| values[field].clone());
-            let (mut new, written) = match values {
-                Some(values) => (values, vec![field]),
-                None => ([value.clone(), value.clone()], vec![0, 1]),
-            };
-            new[field].clone_from(&value);
-            texts.push((file_of(name), Bytes::from(document(name, [&new[0], &new[1]]))));
-            for field in written {
-                self.history.wrote(Side::Git, name, FIELDS[field], was.clone(), &value);
-            }
-        }
-        self.push(|files| files.extend(texts));
-    }
-
-    /// The fields of a managed file that can be read.
-    pub fn file_values(&self, name: &str) -> Option<[String; 2]> {
-        let files = self.remote.files();
-        let document: Value = serde_yaml::from_slice(files.get(&file_of(name))?).ok()?;
-        let value = |field: &str| document["spec"][field].as_str().map(str::to_owned);
-        Some([value(FIELDS[0])?, value(FIELDS[1])?])
-    }
-
-    fn edit(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
-        self.push(|files| {
-            if let Some(bytes) = files.get_mut(&file_of(name)) {
-                *bytes = Bytes::from(change(&String::from_utf8_lossy(bytes)));
-            }
-        });
-    }
-
-    fn drop_file(&mut self, file: usize, documents: &[Option<usize>]) {
-        let path = at(["raw/one.yaml", "raw/two/three.yml"][file]);
-        let mut texts = Vec::new();
-        for name in documents {
-            let Some(name) = name.map(|name| NAMES[name]) else {
-                texts.push(format!("not: ours\nv: {}\n", self.fresh()));
-                continue;
-            };
-            let value = self.fresh();
-            texts.push(document(name, [&value, &value]));
-            // Whoever drops a document means the whole object, whatever both sides have.
-            self.history.forget(&[name]);
-        }
-        let text = Bytes::from(texts.join("---\n"));
-        self.dropped.retain(|(dropped, _)| *dropped != path);
-        self.dropped.push((path.clone(), text.clone()));
-        self.push(|files| drop(files.insert(path, text)));
-    }
-
-    fn push(&mut self, change: impl FnOnce(&mut remote::Files)) {
-        self.human_commits.extend(self.remote.push(change));
-    }
-
-    pub fn rows(&self, name: &str) -> Vec<Value> {
-        self.netbox.rows(KIND).into_iter().filter(|row| row["name"] == name).collect()
-    }
-
-    fn only_row(&self, name: &str) -> Option<u64> {
-        match self.rows(name).as_slice() {
-            [row] => row["id"].as_u64(),
-            _ => None,
         }
     }
 
@@ -479,8 +359,8 @@ impl<'r> World<'r> {
             _ = &mut run => return,
         }
         self.no_trouble();
-        for person in &meanwhile.people {
-            self.person(person);
+        for (fabric, person) in &meanwhile.people {
+            self.person(self.fabric(*fabric), person);
         }
         if meanwhile.redis_crashes {
             self.redis.crash();
@@ -551,25 +431,27 @@ impl<'r> World<'r> {
 
     /// A person says that a branch that was moved back is meant to be so.
     async fn accept_history(&self) {
-        for fabric in self.runner.fabrics.values() {
-            self.ledger.accept_history(&fabric.target, None, &[&fabric.name]).await.expect("Redis answers");
-        }
+        let fabrics: Vec<&FabricName> = self.runner.fabrics.keys().collect();
+        self.ledger.accept_history(&target(), None, &fabrics).await.expect("Redis answers");
     }
 
+    /// A full comparison of each fabric, however often it must be asked for.
     pub async fn compare_surely(&mut self) {
-        let before = self.accepted.len();
-        for _ in 0..200 {
-            self.compare().await;
-            if self.accepted.len() > before {
-                return;
+        for fabric in self.fabrics {
+            let before = self.accepted.len();
+            for _ in 0..200 {
+                self.compare(fabric).await;
+                if self.accepted.len() > before {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(self.accepted.len() > before, "nothing is accepted");
         }
-        panic!("nothing is accepted");
     }
 }
 
-fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabric: Fabric) -> Runner {
+fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabrics: &[Fabric]) -> Runner {
     let client = Client::new(Options {
         name: NetBoxName::new("main"),
         url: netbox.url().parse().expect("a url"),
@@ -587,7 +469,7 @@ fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabric: Fabric)
         netboxes: BTreeMap::from([(NetBoxName::new("main"), Arc::new(client.expect("good options")))]),
         told: BTreeSet::new(),
         journals: BTreeMap::new(),
-        fabrics: BTreeMap::from([(fabric.name.clone(), fabric)]),
+        fabrics: fabrics.iter().map(|fabric| (fabric.name.clone(), fabric.clone())).collect(),
         catalogue: Catalogue::hedgehog().clone(),
         crds: BTreeMap::new(),
         people: People {
@@ -599,7 +481,7 @@ fn runner(ledger: &Ledger, netbox: &NetBox, remote: Arc<Remote>, fabric: Fabric)
 }
 
 /// The real routes, without a socket.
-async fn receiver(ledger: Ledger, fabric: Fabric) -> Receive {
+async fn receiver(ledger: Ledger, fabrics: Vec<Fabric>) -> Receive {
     let routing = Routing {
         netboxes: vec![NetBoxSender {
             name: NetBoxName::new("main"),
@@ -613,7 +495,7 @@ async fn receiver(ledger: Ledger, fabric: Fabric) -> Receive {
             clone_url: CLONE_URL.to_owned(),
             secrets: vec![SecretString::from(GIT_SECRET)],
         }],
-        fabrics: vec![fabric],
+        fabrics,
         catalogue: Catalogue::hedgehog().clone(),
     };
     let tokens = Tokens::new(vec![Token::of_text("storm", &SecretString::from(API_TOKEN), Role::Admin)]);
