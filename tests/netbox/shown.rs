@@ -103,6 +103,28 @@ async fn an_objects_history_names_who_did_what_on_either_side() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn the_journal_of_an_object_tells_of_each_write_that_a_commit_asked_for() {
+    let world = World::start_with_journal("journal").await;
+    let id = world.create("Server", "one", json!({"description": "one"})).await;
+    world.until("the row is a file", |world| world.managed() == ["servers/one.yaml"]).await;
+    world.settle().await;
+    assert!(world.journal_of("hedgehog-servers", id).await.is_empty(), "what NetBox itself asked for is no news there");
+
+    world.push(&[(FILE, &world.file(FILE).replace("one\n", "two\n"))]).await;
+    let pushed = world.head();
+    world.settle().await;
+
+    let entries = world.journal_of("hedgehog-servers", id).await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["kind"]["value"], "info");
+    let comments = entries[0]["comments"].as_str().unwrap();
+    for part in ["Updated", FILE, pushed.as_str(), world.author_of(&pushed).as_str(), "#history"] {
+        assert!(comments.contains(part), "{part}: {comments}");
+    }
+    world.finish().await;
+}
+
 /// A name as a segment of a path.
 fn in_address(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")

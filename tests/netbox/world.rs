@@ -7,6 +7,7 @@ use fgd_sync::app::{App, NetBoxSetup, setup_netboxes};
 use fgd_sync::config::{self, Settings};
 use fgd_sync::ledger::types::{JobFilter, Origin};
 use fgd_sync::ledger::{Clock, Ledger};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +43,15 @@ impl World {
 
     /// As `start`, with more settings.
     pub async fn start_with(fabric: &str, more: &str) -> Self {
+        Self::launch(fabric, "off", more).await
+    }
+
+    /// As `start`, with entries in the journals of NetBox's objects.
+    pub async fn start_with_journal(fabric: &str) -> Self {
+        Self::launch(fabric, "on", "").await
+    }
+
+    async fn launch(fabric: &str, journal: &str, more: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let netbox = RealNetBox::running().unwrap();
         let git = GitServer::start().await;
@@ -55,7 +65,7 @@ impl World {
         let text = format!(
             "listen: 127.0.0.1:{port}\npublic_url: http://127.0.0.1:{port}\ndata_directory: data\nredis: embedded\n\
              api_tokens: [{{name: test, token: {API_TOKEN}}}]\n\
-             netbox:\n  real: {{url: '{url}', token: '{token}', webhook_secret: {NETBOX_SECRET}}}\n\
+             netbox:\n  real: {{url: '{url}', token: '{token}', webhook_secret: {NETBOX_SECRET}, journal: {journal}}}\n\
              repositories:\n  main: {{kind: git, url: '{repository}', webhook_secret: {GIT_SECRET}}}\n\
              fabrics:\n  {fabric}: {{netbox: real, repository: main, branch: main, directory: fabric}}\n{more}",
             url = netbox.url,
@@ -127,6 +137,15 @@ impl World {
 
     pub async fn delete(&self, kind: &str, id: u64) {
         self.netbox.delete(kind, id).await;
+    }
+
+    /// The entries in a row's journal, oldest first.
+    pub async fn journal_of(&self, slug: &str, id: u64) -> Vec<Value> {
+        let object_type = self.netbox.object_type(slug).await;
+        let path = format!("extras/journal-entries/?assigned_object_id={id}&ordering=id");
+        let found = self.netbox.any(Method::GET, &path, None).await;
+        let of_type = |entry: &&Value| entry["assigned_object_type"] == object_type;
+        found["results"].as_array().unwrap().iter().filter(of_type).cloned().collect()
     }
 
     /// The fabric's own row.
