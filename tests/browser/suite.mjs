@@ -114,7 +114,7 @@ await test("whoever is not signed in is asked to, and comes back to the page tha
   await page.keyboard.press("Enter");
   await page.waitForURL(`${address}/jobs?state=held`);
   const [cookie] = await page.context().cookies();
-  assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.value.length], [true, "Strict", 64]);
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.value.length], [true, "Lax", 64]);
   await leave();
 });
 

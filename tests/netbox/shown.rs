@@ -111,7 +111,7 @@ async fn the_journal_of_an_object_tells_of_each_write_that_a_commit_asked_for() 
     world.settle().await;
     assert!(world.journal_of("hedgehog-servers", id).await.is_empty(), "what NetBox itself asked for is no news there");
 
-    world.push(&[(FILE, &world.file(FILE).replace("one\n", "two\n"))]).await;
+    world.push(&[(FILE, &world.file(FILE).replace("description: one", "description: two"))]).await;
     let pushed = world.head();
     world.settle().await;
 
