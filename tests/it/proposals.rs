@@ -14,19 +14,17 @@ use fgd_sync::domain::report::JobState;
 use fgd_sync::domain::rollback::Rollback;
 use fgd_sync::ledger::types::{Accept, FabricStatus, JobFilter, Origin, Server};
 use fgd_sync::ledger::{Clock, Ledger};
-use fgd_sync::queue;
 use fgd_sync::run::Runner;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::app::drain;
 use crate::support::fakes::github::{self, GitHub, Method, Pull};
 use crate::support::fakes::netbox::{self, NetBox, Object};
 use crate::support::git_server::{Bare, Person};
 
 const FABRIC: &str = "lab";
 const ROLLING: &str = "fgd-sync/main";
-/// Longer than a back-off, shorter than the pause after a stall.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A service whose repository may only be changed by pull request.
 struct Reviewed {
@@ -111,14 +109,7 @@ impl Reviewed {
             at_once: true,
         };
         self.ledger.accept(&accept).await.unwrap();
-        for _ in 0..50 {
-            while queue::step(&self.ledger, self.runner.as_ref(), "test").await.unwrap() {}
-            match self.ledger.next_due().await.unwrap() {
-                Some(due) if due < PATIENCE => self.clock.advance(due + Duration::from_millis(1)),
-                Some(_) | None => return,
-            }
-        }
-        panic!("work does not come to an end: {:?}", self.status().await);
+        drain(&self.ledger, &self.runner, &self.clock).await;
     }
 
     async fn status(&self) -> FabricStatus {

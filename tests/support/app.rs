@@ -308,16 +308,9 @@ impl TestApp {
         request.send().await.expect("the receiver answers").status().as_u16()
     }
 
-    /// Carries all work to its end, moving the clock past every pause that is not a stall.
+    /// Carries all work to its end: see the function.
     pub async fn drain(&self) {
-        for _ in 0..200 {
-            while queue::step(&self.ledger, self.runner.as_ref(), "test").await.expect("Redis answers") {}
-            match self.ledger.next_due().await.expect("Redis answers") {
-                Some(due) if due < PATIENCE => self.clock.advance(due + Duration::from_millis(1)),
-                Some(_) | None => return,
-            }
-        }
-        panic!("work does not come to an end");
+        drain(&self.ledger, &self.runner, &self.clock).await;
     }
 
     /// Lets the debounce pass, and does only what is due then.
@@ -630,4 +623,16 @@ pub fn drop_of_all_kinds() -> Vec<(&'static str, &'static str)> {
         ("raw/networks/external.yaml", include_str!("../lab/drop/networks/external.yaml")),
         ("raw/mixed/bad.yaml", include_str!("../lab/drop/mixed/bad.yaml")),
     ]
+}
+
+/// Carries all work to its end, moving the clock past every pause that is not a stall.
+pub async fn drain(ledger: &Ledger, runner: &Runner, clock: &Clock) {
+    for _ in 0..200 {
+        while queue::step(ledger, runner, "test").await.expect("Redis answers") {}
+        match ledger.next_due().await.expect("Redis answers") {
+            Some(due) if due < PATIENCE => clock.advance(due + Duration::from_millis(1)),
+            Some(_) | None => return,
+        }
+    }
+    panic!("work does not come to an end");
 }

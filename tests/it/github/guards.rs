@@ -1,7 +1,6 @@
 //! What guards a history and a tree, through whole runs: going back, branches that vanish or are rewritten, truncated trees.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use fgd_sync::app::App;
 use fgd_sync::config;
@@ -14,17 +13,15 @@ use fgd_sync::domain::rollback::Rollback;
 use fgd_sync::ledger::history::HistoryAccepted;
 use fgd_sync::ledger::types::{Accept, FabricStatus, Job, Origin};
 use fgd_sync::ledger::{Clock, Ledger};
-use fgd_sync::queue;
 use fgd_sync::run::Runner;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::support::app::drain;
 use crate::support::fakes::netbox::{self, NetBox, Object};
 
 const FABRIC: &str = "lab";
-/// Longer than a back-off, shorter than the pause after a stall.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The whole service between the two stand-ins.
 struct World {
@@ -101,14 +98,7 @@ impl World {
     }
 
     async fn work(&self) {
-        for _ in 0..50 {
-            while queue::step(&self.ledger, self.runner.as_ref(), "test").await.unwrap() {}
-            match self.ledger.next_due().await.unwrap() {
-                Some(due) if due < PATIENCE => self.clock.advance(due + Duration::from_millis(1)),
-                Some(_) | None => return,
-            }
-        }
-        panic!("work does not come to an end: {:?}", self.status().await);
+        drain(&self.ledger, &self.runner, &self.clock).await;
     }
 
     async fn status(&self) -> FabricStatus {

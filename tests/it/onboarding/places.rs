@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fgd_sync::app::App;
 use fgd_sync::config;
@@ -10,18 +9,16 @@ use fgd_sync::domain::change::Change;
 use fgd_sync::domain::directory::DirectoryStatus;
 use fgd_sync::ledger::types::{Accept, FabricStanding, Origin};
 use fgd_sync::ledger::{Clock, Ledger};
-use fgd_sync::queue;
 use fgd_sync::run::Runner;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::adoption::{TOUCHED, left_by_the_service_before_us, rows_of_the_service_before_us};
+use crate::support::app::drain;
 use crate::support::fakes::github::{self, GitHub};
 use crate::support::fakes::netbox::{self, NetBox, Object};
 use crate::support::git_server::{Bare, Person};
 
-/// Longer than a back-off, shorter than the pause after a stall.
-const PATIENCE: Duration = Duration::from_secs(120);
 const TWO: [(&str, &str); 2] = [("North Süd.1", "fabrics/Nord & Süd.v2/a b"), ("two", "fabrics/Nord & Süd.v2/.two")];
 
 const GIT_NAME: &str = "nos fabriques d’été.v2.git";
@@ -112,14 +109,7 @@ impl World {
         let origin = Origin::Request { what: "a test".to_owned() };
         let accept = Accept { origin, dedupe: None, changes: changes.collect(), at_once: true };
         self.ledger.accept(&accept).await.unwrap();
-        for _ in 0..50 {
-            while queue::step(&self.ledger, self.runner.as_ref(), "test").await.unwrap() {}
-            match self.ledger.next_due().await.unwrap() {
-                Some(due) if due < PATIENCE => self.clock.advance(due + Duration::from_millis(1)),
-                Some(_) | None => return,
-            }
-        }
-        panic!("work does not come to an end");
+        drain(&self.ledger, &self.runner, &self.clock).await;
     }
 
     fn create(&self, fabric: &str, name: &str) {
