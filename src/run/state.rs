@@ -120,6 +120,8 @@ fn state_of(known: &FabricStatus, writing: Option<usize>) -> FabricState {
         held: known.held.iter().collect(),
         conflicts: known.conflicts,
         last_run: known.last_run.as_ref(),
+        rejected: known.rejected.clone(),
+        changed: known.changed.map(Millis::rfc3339),
         commit: known.commit.as_ref(),
         last_sync: known.last_sync.map(Millis::rfc3339),
     };
