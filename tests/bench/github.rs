@@ -106,6 +106,7 @@ fn open(github: &GitHub) -> Result<GitHubRepository, Failure> {
         proxy: None,
         timeouts: Timeouts::default(),
         signing: Signing::Nobody,
+        now: Arc::new(Instant::now),
     };
     GitHubRepository::open(options).map_err(failed)
 }

@@ -6,7 +6,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::repo::Repository;
@@ -85,6 +85,7 @@ impl Subject for OnEmulator {
             proxy: None,
             timeouts: Timeouts::default(),
             signing: Signing::Nobody,
+            now: Arc::new(Instant::now),
         };
         Arc::new(GitHubRepository::open(options).unwrap())
     }

@@ -15,7 +15,7 @@ mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fgd_sync::domain::edit::{CommitMessage, Edit, Edits, RUN_TRAILER, Signature};
@@ -44,6 +44,7 @@ pub fn options_for(github: &GitHub, owner: &str, name: &str) -> Options {
         proxy: None,
         timeouts: Timeouts::default(),
         signing: Signing::Nobody,
+        now: Arc::new(Instant::now),
     }
 }
 
