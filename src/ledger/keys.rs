@@ -67,7 +67,8 @@ use super::Error;
 /// What leaves the layout as it is: a new key; a new field of a record, if whoever does not know it may leave it out and
 /// may drop it when it writes the record (the loss costs another comparison at most). Fields that are not known are passed
 /// over. What needs a new layout: a new word where there is a list of words (a kind of change, a state, a fate), another
-/// type, another meaning.
+/// type, another meaning; and whatever all replicas count by (`at_work`, `circuit`, `broken`): a replica that does not write
+/// it would not be counted, and to find its runs by looking at every target would make each claim as long as their list.
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;
