@@ -33,6 +33,19 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state, in the order that jobs go through them.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::Waiting,
+        Self::Held,
+        Self::Stalled,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Dead,
+        Self::Cancelled,
+    ];
+
     /// The word, as the API and the ledger spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,6 +114,22 @@ impl FabricReport {
     pub fn changed_something(&self) -> bool {
         let counts = &self.counts;
         self.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
+    }
+
+    /// Of a run that found nothing and did nothing.
+    pub fn empty(run: RunId, fabric: FabricName, closed_because: ClosedBecause) -> Self {
+        Self {
+            run,
+            fabric,
+            closed_because,
+            dry_run: false,
+            planned_on: None,
+            commit: None,
+            proposal: None,
+            counts: Counts::default(),
+            items: Vec::new(),
+            directory: DirectoryReport::default(),
+        }
     }
 }
 
