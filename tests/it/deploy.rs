@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use fgd_sync::config::{self, Settings};
+use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +76,72 @@ fn pods_listen_where_their_probes_and_services_look() {
         }
     }
     assert!(!settings.listen.ip().is_loopback() && !settings.worker_listen.ip().is_loopback());
+}
+
+/// A constant of the source, in seconds.
+fn seconds(file: &str, name: &str) -> u64 {
+    let constant = Regex::new(&format!(r"const {name}: Duration = Duration::from_secs\((\d+)\);")).unwrap();
+    constant.captures(&read(file)).unwrap()[1].parse().unwrap()
+}
+
+#[test]
+fn nobody_is_killed_while_ending() {
+    let pod =
+        |half: &str| one(&format!("deploy/kubernetes/{half}.yaml"), "Deployment")["spec"]["template"]["spec"].clone();
+    let (requests, batches) = (seconds("src/http/serve.rs", "GRACE"), seconds("src/app.rs", "GRACE"));
+    let pause = container("deploy/kubernetes/receiver.yaml")["lifecycle"]["preStop"]["exec"]["command"][1].clone();
+    let pause: u64 = pause.as_str().unwrap().parse().unwrap();
+    let compose = documents("deploy/compose.yaml").remove(0);
+    let unit = read("deploy/fgd-sync.service");
+    let unit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap().parse().unwrap();
+
+    let granted = [
+        (pod("receiver")["terminationGracePeriodSeconds"].as_u64().unwrap(), requests + pause),
+        (pod("worker")["terminationGracePeriodSeconds"].as_u64().unwrap(), batches.max(requests)),
+        (unit, batches.max(requests)),
+    ];
+
+    assert!(granted.iter().all(|(granted, needed)| granted > needed), "{granted:?}");
+    assert_eq!(compose["services"]["fgd-sync"]["stop_grace_period"], "2m");
+}
+
+#[test]
+fn a_full_redis_refuses_writes_before_it_is_killed() {
+    let redis = one("deploy/kubernetes/redis.yaml", "StatefulSet")["spec"]["template"]["spec"]["containers"][0].clone();
+    let args: Vec<&str> = redis["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    let option = |name: &str| args[args.iter().position(|arg| *arg == format!("--{name}")).unwrap() + 1];
+
+    assert_eq!(
+        [option("appendonly"), option("appendfsync"), option("maxmemory-policy")],
+        ["yes", "always", "noeviction"]
+    );
+    assert_eq!((option("maxmemory"), redis["resources"]["limits"]["memory"].as_str()), ("640mb", Some("1Gi")));
+}
+
+#[test]
+fn the_way_in_is_where_the_settings_say() {
+    let ingress = one("deploy/kubernetes/ingress.yaml", "Ingress")["spec"].clone();
+    let service = one("deploy/kubernetes/receiver.yaml", "Service");
+
+    let host = settings().public_url.host_str().unwrap().to_owned();
+
+    let rule = &ingress["rules"][0];
+    assert_eq!([&rule["host"], &ingress["tls"][0]["hosts"][0]], [host.as_str(); 2]);
+    let backend = &rule["http"]["paths"][0]["backend"]["service"];
+    assert_eq!(
+        (&backend["name"], &backend["port"]["name"]),
+        (&service["metadata"]["name"], &service["spec"]["ports"][0]["name"])
+    );
+}
+
+#[test]
+fn the_adapter_serves_what_the_workers_are_scaled_by() {
+    let scaled_by = one("deploy/kubernetes/autoscaling.yaml", "HorizontalPodAutoscaler")["spec"]["metrics"][0].clone();
+    let rule = documents("deploy/prometheus-adapter.yaml")[0]["rules"]["external"][0].clone();
+
+    let series = rule["seriesQuery"].as_str().unwrap();
+
+    assert_eq!(series.split('{').next(), scaled_by["external"]["metric"]["name"].as_str());
 }
 
 #[test]
@@ -199,4 +266,68 @@ fn argo_cd_and_flux_apply_what_the_settings_make() {
     assert_eq!([&application["targetRevision"], &source["ref"]["branch"]], ["main", "main"]);
     assert_eq!(application["path"], managed.as_str());
     assert_eq!(applied["path"], format!("./{managed}").as_str());
+}
+
+/// The files that people read, from the repository's root.
+fn pages() -> Vec<String> {
+    let folder = |folder: &str| {
+        let names = std::fs::read_dir(here(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+        names.map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
+    };
+    [vec!["README.md".to_owned()], folder("deploy"), folder(".github")].concat()
+}
+
+/// What a heading is linked by: its words in lower case, without marks, joined by dashes.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_in_the_pages_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut links = 0;
+
+    for page in pages() {
+        for found in link.captures_iter(&read(&page)) {
+            let target = &found[1];
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, place) = target.split_once('#').unwrap_or((target, ""));
+            let beside = here(&page).parent().unwrap().join(file);
+            let leads_to = if file.is_empty() { here(&page) } else { beside };
+            assert!(leads_to.exists(), "{page}: {target}");
+            if !place.is_empty() {
+                let text = std::fs::read_to_string(&leads_to).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(headings.any(|heading| heading == place), "{page}: {target}");
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 30, "{links}");
+}
+
+/// A step that a page tells to run is one that `./dev` has.
+#[test]
+fn every_command_of_dev_in_the_pages_is_there() {
+    let command = Regex::new(r"\./dev ([a-z]+)(?: ([a-z]+))?").unwrap();
+    let known = read("dev");
+    let known = |word: &str| Regex::new(&format!(r"(?m)^  {word}\b")).unwrap().is_match(&known);
+    let benches = read("tests/bench/main.rs");
+    let mut commands = 0;
+
+    for page in pages() {
+        for found in command.captures_iter(&read(&page)) {
+            assert!(known(&found[1]), "{page}: {}", &found[0]);
+            if let Some(name) = found.get(2).filter(|_| &found[1] == "bench") {
+                assert!(benches.contains(&format!("\"{}\"", name.as_str())), "{page}: {}", &found[0]);
+            }
+            commands += 1;
+        }
+    }
+    assert!(commands > 10, "{commands}");
 }
