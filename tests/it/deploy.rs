@@ -1,14 +1,15 @@
 //! What stands in `deploy/`, held against itself, the settings and the variables that there are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use fgd_sync::config::{self, Settings};
 use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
+
+mod compose;
+mod pages;
 
 fn here(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)
@@ -169,86 +170,12 @@ fn every_variable_that_is_set_exists() {
     let in_image = in_image.filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
 
     let made = TempDir::new().unwrap();
-    let of_the_netbox = made_secrets(&made).into_keys();
+    let of_the_netbox = compose::made_secrets(&made).into_keys();
 
     let used: BTreeSet<String> = secrets().into_keys().chain(in_compose).chain(in_image).chain(of_the_netbox).collect();
 
     assert!(used.len() > 6, "{used:?}");
     assert_eq!(used.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new());
-}
-
-/// What `deploy/netbox/secrets` prints for fgd-sync; the other half is in `netbox.env` in the directory.
-fn made_secrets(directory: &TempDir) -> BTreeMap<String, String> {
-    let made = Command::new(here("deploy/netbox/secrets")).arg(directory.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    variables(&String::from_utf8(made.stdout).unwrap())
-}
-
-fn variables(text: &str) -> BTreeMap<String, String> {
-    text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-#[test]
-fn the_secrets_of_the_composed_netbox_fit_both_sides_and_are_never_made_twice() {
-    let directory = TempDir::new().unwrap();
-    let ours = made_secrets(&directory);
-    let file = directory.path().join("netbox.env");
-    let theirs = variables(&std::fs::read_to_string(&file).unwrap());
-
-    assert_eq!(ours["FGD_NETBOX_MAIN_TOKEN"], theirs["NETBOX_TOKEN"]);
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0);
-    let settings = directory.path().join("fgd-sync.yaml");
-    std::fs::write(&settings, read("deploy/fgd-sync.example.yaml")).unwrap();
-    config::load(Some(&settings), &ours).unwrap_or_else(|problems| panic!("{problems:#?}"));
-
-    let again = Command::new(here("deploy/netbox/secrets")).arg(directory.path()).output().unwrap();
-    assert_eq!(again.status.code(), Some(1));
-    assert_eq!(variables(&std::fs::read_to_string(&file).unwrap()), theirs);
-}
-
-#[test]
-fn the_composed_netbox_gets_every_variable_that_it_needs() {
-    let start = read("deploy/netbox/start");
-    let needed = start.split_once("for name in ").unwrap().1.split_once("; do").unwrap().0;
-    let needed: BTreeSet<String> = needed
-        .split(|c: char| c.is_whitespace() || c == '\\')
-        .filter(|name| !name.is_empty())
-        .map(Into::into)
-        .collect();
-    let directory = TempDir::new().unwrap();
-    made_secrets(&directory);
-    let made = variables(&std::fs::read_to_string(directory.path().join("netbox.env")).unwrap());
-    let compose = documents("deploy/compose.yaml").remove(0);
-    let in_image = "NETBOX_ROOT".to_owned();
-    assert!(read("deploy/netbox/Dockerfile").contains(&format!(" {in_image}=")));
-
-    for service in ["netbox", "netbox-worker"] {
-        let set = compose["services"][service]["environment"].as_object().unwrap().keys().cloned();
-        let given: BTreeSet<String> = set.chain(made.keys().cloned()).chain([in_image.clone()]).collect();
-        assert!(needed.len() > 6 && needed.is_subset(&given), "{service}: {needed:?}");
-    }
-}
-
-#[test]
-fn what_the_composed_netbox_needs_starts_with_it_and_only_then() {
-    let compose = documents("deploy/compose.yaml").remove(0);
-    let services = compose["services"].as_object().unwrap();
-
-    for (name, service) in services {
-        let of_netbox = name.starts_with("netbox");
-        assert_eq!(service["profiles"] == serde_json::json!(["netbox"]), of_netbox, "{name}");
-        let needs = service["depends_on"].as_object().into_iter().flatten();
-        for (other, condition) in needs {
-            assert_eq!(other.starts_with("netbox"), of_netbox, "{name} needs {other}");
-            // Ready is what a check says.
-            assert_eq!(condition["condition"], "service_healthy", "{name} needs {other}");
-            assert!(
-                services[other]["healthcheck"]["test"].is_array() || services[other]["build"].is_object(),
-                "{other}"
-            );
-        }
-    }
-    assert!(services.len() > 5);
 }
 
 #[test]
@@ -266,68 +193,4 @@ fn argo_cd_and_flux_apply_what_the_settings_make() {
     assert_eq!([&application["targetRevision"], &source["ref"]["branch"]], ["main", "main"]);
     assert_eq!(application["path"], managed.as_str());
     assert_eq!(applied["path"], format!("./{managed}").as_str());
-}
-
-/// The files that people read, from the repository's root.
-fn pages() -> Vec<String> {
-    let folder = |folder: &str| {
-        let names = std::fs::read_dir(here(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-        let names = names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
-        names.map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
-    };
-    [vec!["README.md".to_owned()], folder("deploy"), folder(".github")].concat()
-}
-
-/// What a heading is linked by: its words in lower case, without marks, joined by dashes.
-fn anchor(heading: &str) -> String {
-    let words = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-#[test]
-fn every_link_in_the_pages_leads_somewhere() {
-    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let mut links = 0;
-
-    for page in pages() {
-        for found in link.captures_iter(&read(&page)) {
-            let target = &found[1];
-            if target.starts_with("https://") {
-                continue;
-            }
-            let (file, place) = target.split_once('#').unwrap_or((target, ""));
-            let beside = here(&page).parent().unwrap().join(file);
-            let leads_to = if file.is_empty() { here(&page) } else { beside };
-            assert!(leads_to.exists(), "{page}: {target}");
-            if !place.is_empty() {
-                let text = std::fs::read_to_string(&leads_to).unwrap();
-                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
-                assert!(headings.any(|heading| heading == place), "{page}: {target}");
-            }
-            links += 1;
-        }
-    }
-    assert!(links > 30, "{links}");
-}
-
-/// A step that a page tells to run is one that `./dev` has.
-#[test]
-fn every_command_of_dev_in_the_pages_is_there() {
-    let command = Regex::new(r"\./dev ([a-z]+)(?: ([a-z]+))?").unwrap();
-    let known = read("dev");
-    let known = |word: &str| Regex::new(&format!(r"(?m)^  {word}\b")).unwrap().is_match(&known);
-    let benches = read("tests/bench/main.rs");
-    let mut commands = 0;
-
-    for page in pages() {
-        for found in command.captures_iter(&read(&page)) {
-            assert!(known(&found[1]), "{page}: {}", &found[0]);
-            if let Some(name) = found.get(2).filter(|_| &found[1] == "bench") {
-                assert!(benches.contains(&format!("\"{}\"", name.as_str())), "{page}: {}", &found[0]);
-            }
-            commands += 1;
-        }
-    }
-    assert!(commands > 10, "{commands}");
 }
