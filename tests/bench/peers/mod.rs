@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Failure;
 use crate::accept::{CONNECTIONS, NO_RUNS, signed};
 use crate::load;
 use crate::redis::Redis;
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{NETBOX_SECRET, Shape, World, free_address, scratch};
 
