@@ -391,6 +391,25 @@ async fn where_netbox_leads_healing_puts_its_content_back() {
 }
 
 #[tokio::test]
+async fn where_git_leads_an_edit_in_netbox_is_shown_and_left() {
+    let app = TestApp::with_fabric_settings("direction: git_to_netbox").await;
+    let file =
+        "apiVersion: wiring.githedgehog.com/v1beta1\nkind: Server\nmetadata:\n  name: one\nspec:\n  description: old\n";
+    app.push(&[(FILE, file)]).await;
+    app.sync().await;
+    let (commits, writes) = (app.commits().await, app.netbox_writes());
+
+    app.netbox_user("bob").update("Server", "one", json!({"description": "from netbox"})).await;
+    app.sync().await;
+
+    assert_eq!(row(&app).await["spec"]["description"], "from netbox");
+    assert_eq!((app.commits().await, app.netbox_writes()), (commits, writes));
+    let held = app.fabric_status().await.held;
+    assert_eq!(held.values().map(|reason| reason.code.as_str()).collect::<Vec<_>>(), ["drift"]);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn where_git_leads_healing_puts_its_content_back() {
     let app = TestApp::with_fabric_settings("direction: git_to_netbox\n    on_drift: heal").await;
     app.push(&[(

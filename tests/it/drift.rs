@@ -66,6 +66,27 @@ async fn a_report_tells_what_differs_and_writes_nothing() {
     app.finish().await;
 }
 
+/// How many requests a full comparison of both sides asks NetBox and the Git server.
+async fn requests_of_a_comparison(app: &TestApp) -> (usize, usize) {
+    let before = (app.netbox.count("GET"), app.git.requests().len());
+    assert_eq!(reconcile(app, "report").await, JobState::Succeeded);
+    (app.netbox.count("GET") - before.0, app.git.requests().len() - before.1)
+}
+
+#[tokio::test]
+async fn a_comparison_asks_for_pages_and_not_for_each_object() {
+    let app = TestApp::ready().await;
+    app.netbox_user("alice").create("Server", "one", json!({"description": "old"})).await;
+    app.sync().await;
+    let of_one = requests_of_a_comparison(&app).await;
+
+    app.netbox_user("alice").bulk_create("Server", 120, json!({"description": "old"})).await;
+    app.sync().await;
+
+    assert_eq!(requests_of_a_comparison(&app).await, of_one);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn what_a_run_heals_is_no_drift_afterwards() {
     let app = drifted().await;
