@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::output::Table;
+use super::settings::counted;
 
 /// A job, as far as tables show it.
 #[derive(Deserialize)]
@@ -187,10 +188,13 @@ impl Key {
 }
 
 impl Job {
-    /// `lab: running (0 of 1)`, for a line that is written over.
+    /// `lab: running (0 of 1)`, and the first error that is in its way.
     pub fn progress(&self) -> String {
         let fabrics: Vec<_> = self.parts.iter().map(|part| part.fabric.as_str()).collect();
-        format!("{}: {} ({} of {})", fabrics.join(", "), self.state, self.progress.done, self.progress.total)
+        let fabrics = fabrics.join(", ");
+        let error = self.parts.iter().find_map(|part| part.error.as_ref());
+        let error = error.map(|Failed { code, message, .. }| format!(", {message} ({code})")).unwrap_or_default();
+        format!("{fabrics}: {} ({} of {}){error}", self.state, self.progress.done, self.progress.total)
     }
 
     /// Whether it came through, and nothing waits for a person.
@@ -217,7 +221,7 @@ impl Job {
             _ = writeln!(text, "{name:<10} {value}");
         }
         for part in &self.parts {
-            _ = writeln!(text, "\n{}: {}, {} attempts", part.fabric, part.state, part.attempts);
+            _ = writeln!(text, "\n{}: {}, {}", part.fabric, part.state, counted(part.attempts as usize, "attempt"));
             if let Some(run) = &part.run {
                 _ = writeln!(text, "  run        {run}");
             }
