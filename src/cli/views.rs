@@ -47,11 +47,12 @@ struct Part {
     report: Option<Report>,
 }
 
+/// Why something is not done.
 #[derive(Deserialize)]
-struct Failed {
+pub struct Failed {
     code: String,
     message: String,
-    remedy: String,
+    pub remedy: String,
 }
 
 #[derive(Deserialize)]
@@ -72,15 +73,17 @@ enum Item {
     Warning { about: String, reason: Reason },
 }
 
+/// An object, by what names it.
 #[derive(Deserialize)]
-struct Key {
+pub struct Key {
     kind: String,
     namespace: String,
     name: String,
 }
 
+/// Why something waits, or what became of it.
 #[derive(Deserialize)]
-struct Reason {
+pub struct Reason {
     code: String,
     message: String,
 }
@@ -143,8 +146,16 @@ impl Origin {
     }
 }
 
+impl Failed {
+    /// `what is wrong (its_code)`.
+    pub fn text(&self) -> String {
+        format!("{} ({})", self.message, self.code)
+    }
+}
+
 impl Reason {
-    fn text(&self) -> String {
+    /// `why (its_code)`.
+    pub fn text(&self) -> String {
         format!("{} ({})", self.message, self.code)
     }
 }
@@ -182,7 +193,8 @@ impl Item {
 }
 
 impl Key {
-    fn text(&self) -> String {
+    /// `VPC default/web`.
+    pub fn text(&self) -> String {
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
@@ -193,7 +205,7 @@ impl Job {
         let fabrics: Vec<_> = self.parts.iter().map(|part| part.fabric.as_str()).collect();
         let fabrics = fabrics.join(", ");
         let error = self.parts.iter().find_map(|part| part.error.as_ref());
-        let error = error.map(|Failed { code, message, .. }| format!(", {message} ({code})")).unwrap_or_default();
+        let error = error.map(|error| format!(", {}", error.text())).unwrap_or_default();
         format!("{fabrics}: {} ({} of {}){error}", self.state, self.progress.done, self.progress.total)
     }
 
@@ -228,8 +240,8 @@ impl Job {
             if let Some(at) = &part.next_try {
                 _ = writeln!(text, "  next try   {at}");
             }
-            if let Some(Failed { code, message, remedy }) = &part.error {
-                _ = writeln!(text, "  error      {message} ({code})\n  remedy     {remedy}");
+            if let Some(error) = &part.error {
+                _ = writeln!(text, "  error      {}\n  remedy     {}", error.text(), error.remedy);
             }
             if let Some(report) = &part.report {
                 _ = writeln!(text, "  result     {}", report.text());
@@ -262,7 +274,7 @@ pub fn results_table(jobs: &[Job]) -> String {
     for job in jobs {
         for part in &job.parts {
             let result = match (&part.error, &part.report) {
-                (Some(Failed { code, message, remedy }), _) => format!("{message} ({code}). {remedy}"),
+                (Some(error), _) => format!("{}. {}", error.text(), error.remedy),
                 (None, Some(report)) => report.text(),
                 (None, None) => String::new(),
             };

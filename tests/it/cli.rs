@@ -12,6 +12,7 @@ use crate::support::process::free_port;
 
 mod asking;
 mod doctor;
+mod fabrics;
 mod halves;
 mod setup;
 
@@ -344,6 +345,11 @@ async fn bash_takes_the_completions() {
 async fn every_command_teaches_by_examples() {
     let commands = [
         &["sync"][..],
+        &["fabrics", "list"],
+        &["fabrics", "get"],
+        &["fabrics", "pause"],
+        &["fabrics", "resume"],
+        &["fabrics", "confirm-deletions"],
         &["check"],
         &["doctor"],
         &["lint"],
