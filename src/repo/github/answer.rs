@@ -103,26 +103,13 @@ fn permissions(header: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
-    fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Reply {
-        let header = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: headers.iter().map(header).collect::<HeaderMap>(),
-            body: body.into(),
-            moved: None,
-        }
-    }
 
     #[test]
     fn a_missing_permission_is_named() {
         let headers = [("x-accepted-github-permissions", "contents=write,workflows=write; administration=write")];
         let body = r#"{"message":"Resource not accessible by integration","documentation_url":"https://…"}"#;
 
-        let error = failure("github.com/acme/fabric", "POST git/trees", &reply(403, &headers, body));
+        let error = failure("github.com/acme/fabric", "POST git/trees", &Reply::of(403, &headers, body));
 
         assert_eq!(
             error.to_string(),
@@ -136,7 +123,7 @@ mod tests {
     fn a_missing_scope_of_a_classic_token_is_named() {
         let headers = [("x-accepted-oauth-scopes", "public_repo, repo"), ("x-oauth-scopes", "gist")];
 
-        let missing = what_is_missing(&reply(404, &headers, ""));
+        let missing = what_is_missing(&Reply::of(404, &headers, ""));
 
         assert_eq!(missing.as_deref(), Some("this needs the scope `public_repo` or `repo`, and the token has `gist`"));
     }
@@ -147,10 +134,10 @@ mod tests {
             "errors":[{"message":"one"},"two",{"resource":"Ref","field":"sha","code":"invalid"},3]}"#;
 
         assert_eq!(
-            words(&reply(422, &[], body)),
+            words(&Reply::of(422, &[], body)),
             "Repository rule violations found: Changes must be made through a pull request.; one; two; sha invalid \
              (status 422)"
         );
-        assert_eq!(words(&reply(502, &[], "<html>Unicorn!</html>")), "status 502");
+        assert_eq!(words(&Reply::of(502, &[], "<html>Unicorn!</html>")), "status 502");
     }
 }

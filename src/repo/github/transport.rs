@@ -170,3 +170,19 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
+
+#[cfg(test)]
+impl Reply {
+    /// An answer as a test wants it.
+    pub fn of(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Self {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        Self {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.iter().map(header).collect(),
+            body: body.into(),
+            moved: None,
+        }
+    }
+}
