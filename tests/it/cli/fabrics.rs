@@ -55,7 +55,7 @@ async fn held_deletions_are_shown_and_let_go() {
     let again = ask(&app, &["fabrics", "confirm-deletions", "lab"]).await;
 
     assert!(shown.contains("40 deletions") && shown.contains("(deletion_guard)"), "{shown}");
-    assert!(done.code(0).out().contains("git_written"), "{}", done.out());
+    assert!(done.code(0).out().contains("git_deleted 40"), "{}", done.out());
     assert!(!app.files().await.contains_key("managed/servers/server-000.yaml"));
     assert_eq!(again.code(0).out(), "No deletion is held.\n");
     app.finish().await;

@@ -309,7 +309,13 @@ async fn a_conflict_is_shown_in_three_columns_and_decided_there() {
     browser.open("/conflicts").await.shows(&[path, "/spec/description", "bob"]);
 
     let page = browser.open(path).await;
-    page.shows(&["Last agreed on", "description: first server", "description: from git", "&lt;script&gt;alert(1)"]);
+    page.shows(&[
+        "Last agreed on",
+        "/plugins/custom-objects/",
+        "description: first server",
+        "description: from git",
+        "&lt;script&gt;alert(1)",
+    ]);
     let (_, rest) = page.text.split_once("name=\"version\" value=\"").unwrap();
     let version = rest.split('"').next().unwrap();
     let stale = browser.submit(path, &[("side", "git"), ("version", "an old one")]).await;
