@@ -63,7 +63,9 @@ fn production(text: &str) -> String {
     let mut kept = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        if line == "#[cfg(test)]" && lines.peek().is_some_and(|next| next.starts_with("mod ")) {
+        if line == "#[cfg(test)]"
+            && lines.peek().is_some_and(|next| next.trim_start_matches("pub(super) ").starts_with("mod "))
+        {
             break;
         }
         let code = match line.find("//") {

@@ -48,20 +48,19 @@ fn codes_of_the_source() -> BTreeMap<String, String> {
     codes
 }
 
-/// The codes that the tables for people have, each with its file; every row says what it means and what to do.
+/// The codes that the tables for people have, each with its section; every row says what it means and what to do.
 fn codes_in_words() -> BTreeMap<String, &'static str> {
     let mut codes = BTreeMap::new();
     let code = Regex::new("`([a-z0-9_]+)`").unwrap();
-    for (file, text) in
-        [("README.md", include_str!("../../README.md")), ("deploy/CODES.md", include_str!("../../deploy/CODES.md"))]
-    {
-        for table in text.split("| code | says | what to do |\n").skip(1) {
+    for section in include_str!("../../deploy/CODES.md").split("\n## ").skip(1) {
+        let heading = section.lines().next().unwrap_or_default();
+        for table in section.split("| code | says | what to do |\n").skip(1) {
             for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
                 let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-                assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{file}: {row}");
+                assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{heading}: {row}");
                 for found in code.captures_iter(cells[0]) {
-                    let twice = codes.insert(found[1].to_owned(), file);
-                    assert!(twice.is_none(), "{file}: `{}` stands in two rows", &found[1]);
+                    let twice = codes.insert(found[1].to_owned(), heading);
+                    assert!(twice.is_none(), "{heading}: `{}` stands in two rows", &found[1]);
                 }
             }
         }
@@ -76,13 +75,13 @@ fn every_code_has_its_words_and_no_words_are_left_of_a_code_that_is_gone() {
     let without: Vec<_> = source.iter().filter(|(code, _)| !words.contains_key(*code)).collect();
     let left: Vec<_> = words.iter().filter(|(code, _)| !source.contains_key(*code)).collect();
 
-    assert!(without.is_empty(), "give these a row in README.md (what stops a fabric) or deploy/CODES.md: {without:#?}");
+    assert!(without.is_empty(), "give these a row in deploy/CODES.md: {without:#?}");
     assert!(left.is_empty(), "nothing in src gives these codes any more: {left:#?}");
 }
 
-/// What a person must do before a fabric is worked on again stands in the README itself.
+/// What a person must do before a fabric is worked on again stands in one place.
 #[test]
-fn what_stops_a_fabric_stands_in_the_readme() {
+fn what_stops_a_fabric_stands_in_one_section() {
     let words = codes_in_words();
     let stalling = Regex::new(r#"(?:Stalled|Directory|Refused)\(error\(\s*"([a-z0-9_]+)""#).unwrap();
     let sources = sources();
@@ -93,6 +92,7 @@ fn what_stops_a_fabric_stands_in_the_readme() {
         .collect();
 
     assert!(stalled.len() >= 10, "{stalled:?}");
-    let elsewhere: Vec<_> = stalled.into_iter().filter(|code| words.get(*code) != Some(&"README.md")).collect();
+    let elsewhere: Vec<_> =
+        stalled.into_iter().filter(|code| words.get(*code) != Some(&"What stops a fabric")).collect();
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::real_netbox::RealNetBox;
 use crate::world::World;
 
 const FILE: &str = "managed/servers/one.yaml";
@@ -38,6 +39,19 @@ async fn netbox_shows_how_a_fabric_stands_and_its_echo_causes_nothing() {
     world.settle().await;
     assert_eq!((world.jobs().await, world.commits()), (jobs, commits), "the echoes cause no job and no commit");
     world.finish().await;
+}
+
+/// Its own server gives them out; a stock NetBox leaves that to another one.
+#[tokio::test]
+async fn netboxs_pages_come_with_their_style() {
+    let netbox = RealNetBox::running().unwrap();
+    let page = netbox.page(&netbox.url).await;
+    let mut files = page.split("href=\"/static/").skip(1).map(|rest| rest.split_once('"').unwrap().0);
+    let sheet = files.find(|file| file.contains(".css")).unwrap();
+
+    let style = netbox.page(&format!("{}static/{sheet}", netbox.url)).await;
+
+    assert!(style.contains('{') && style.len() > 10_000, "{sheet}: {} bytes", style.len());
 }
 
 #[tokio::test]

@@ -103,13 +103,14 @@ fn permissions(header: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repo::github::transport::tests::reply;
 
     #[test]
     fn a_missing_permission_is_named() {
         let headers = [("x-accepted-github-permissions", "contents=write,workflows=write; administration=write")];
         let body = r#"{"message":"Resource not accessible by integration","documentation_url":"https://…"}"#;
 
-        let error = failure("github.com/acme/fabric", "POST git/trees", &Reply::of(403, &headers, body));
+        let error = failure("github.com/acme/fabric", "POST git/trees", &reply(403, &headers, body));
 
         assert_eq!(
             error.to_string(),
@@ -123,7 +124,7 @@ mod tests {
     fn a_missing_scope_of_a_classic_token_is_named() {
         let headers = [("x-accepted-oauth-scopes", "public_repo, repo"), ("x-oauth-scopes", "gist")];
 
-        let missing = what_is_missing(&Reply::of(404, &headers, ""));
+        let missing = what_is_missing(&reply(404, &headers, ""));
 
         assert_eq!(missing.as_deref(), Some("this needs the scope `public_repo` or `repo`, and the token has `gist`"));
     }
@@ -134,10 +135,10 @@ mod tests {
             "errors":[{"message":"one"},"two",{"resource":"Ref","field":"sha","code":"invalid"},3]}"#;
 
         assert_eq!(
-            words(&Reply::of(422, &[], body)),
+            words(&reply(422, &[], body)),
             "Repository rule violations found: Changes must be made through a pull request.; one; two; sha invalid \
              (status 422)"
         );
-        assert_eq!(words(&Reply::of(502, &[], "<html>Unicorn!</html>")), "status 502");
+        assert_eq!(words(&reply(502, &[], "<html>Unicorn!</html>")), "status 502");
     }
 }

@@ -82,10 +82,11 @@ fn parse(text: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repo::github::transport;
 
     fn reply(expires: Option<&'static str>) -> Reply {
         let header = expires.map(|expires| ("github-authentication-token-expiration", expires));
-        Reply::of(200, header.as_slice(), "")
+        transport::tests::reply(200, header.as_slice(), "")
     }
 
     #[test]

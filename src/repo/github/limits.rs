@@ -78,6 +78,7 @@ fn number(reply: &Reply, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repo::github::transport::tests::reply;
 
     fn at(reply: &Reply) -> (Option<Told>, bool) {
         let limits = of(reply, Resource::Rest, UNIX_EPOCH + Duration::from_secs(1_000));
@@ -90,14 +91,14 @@ mod tests {
             [("x-ratelimit-remaining", "4998"), ("x-ratelimit-reset", "1060"), ("x-ratelimit-resource", "core")];
 
         let told = Told::Left { resource: Resource::Rest, remaining: 4998, resets_in: Duration::from_secs(60) };
-        assert_eq!(at(&Reply::of(200, &headers, "{}")), (Some(told), false));
+        assert_eq!(at(&reply(200, &headers, "{}")), (Some(told), false));
     }
 
     #[test]
     fn the_last_request_of_the_hour_is_no_refusal() {
         let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1060")];
 
-        assert!(!at(&Reply::of(200, &headers, "{}")).1);
+        assert!(!at(&reply(200, &headers, "{}")).1);
     }
 
     #[test]
@@ -107,11 +108,11 @@ mod tests {
         let pause = |after: Option<u64>| Told::Refused { after: after.map(Duration::from_secs) };
         let secondary = r#"{"message":"You have exceeded a secondary rate limit. Please wait."}"#;
 
-        assert_eq!(at(&Reply::of(403, &empty, "{}")), (Some(used_up), true));
-        assert_eq!(at(&Reply::of(429, &empty, "{}")), (Some(used_up), true));
-        assert_eq!(at(&Reply::of(403, &[("retry-after", "30")], "{}")), (Some(pause(Some(30))), true));
-        assert_eq!(at(&Reply::of(403, &[], secondary)), (Some(pause(None)), true));
-        assert_eq!(at(&Reply::of(429, &[], "")), (Some(pause(None)), true));
-        assert!(!at(&Reply::of(403, &[], r#"{"message":"Resource not accessible by integration"}"#)).1);
+        assert_eq!(at(&reply(403, &empty, "{}")), (Some(used_up), true));
+        assert_eq!(at(&reply(429, &empty, "{}")), (Some(used_up), true));
+        assert_eq!(at(&reply(403, &[("retry-after", "30")], "{}")), (Some(pause(Some(30))), true));
+        assert_eq!(at(&reply(403, &[], secondary)), (Some(pause(None)), true));
+        assert_eq!(at(&reply(429, &[], "")), (Some(pause(None)), true));
+        assert!(!at(&reply(403, &[], r#"{"message":"Resource not accessible by integration"}"#)).1);
     }
 }

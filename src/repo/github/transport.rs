@@ -172,13 +172,16 @@ impl Reply {
 }
 
 #[cfg(test)]
-impl Reply {
-    /// An answer as a test wants it.
-    pub fn of(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Self {
+pub(super) mod tests {
+    use super::*;
+    use reqwest::header::HeaderName;
+
+    /// A complete answer.
+    pub fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Reply {
         let header = |(name, value): &(&'static str, &'static str)| {
-            (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value))
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
-        Self {
+        Reply {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.iter().map(header).collect(),
             body: body.into(),

@@ -54,8 +54,8 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_there_are() {
     below(&dashboard, "expr", &mut queries);
     let alerts = alerts();
     queries.extend(alerts.iter().map(|alert| alert["expr"].as_str().expect("a query")));
-    let scaling = deployed("kubernetes/autoscaling.yaml");
-    queries.push(&scaling);
+    let scaling = ["kubernetes/autoscaling.yaml", "prometheus-adapter.yaml"].map(deployed);
+    queries.extend(scaling.iter().map(String::as_str));
     assert!(queries.len() > 40, "{}", queries.len());
 
     let used: BTreeSet<String> = queries.iter().flat_map(|query| names(query)).collect();
