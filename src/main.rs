@@ -31,6 +31,7 @@ Begin with:
   fgd-sync serve --config fgd-sync.yaml
 
 Ask a running service (FGD_URL, and the token in FGD_TOKEN or a file):
+  fgd-sync fabrics list
   fgd-sync sync lab
   fgd-sync jobs list --state stalled
   fgd-sync conflicts list";
@@ -63,6 +64,11 @@ enum Command {
     Setup {
         #[command(subcommand)]
         server: cli::setup::Setup,
+    },
+    /// Look at fabrics: whether each is in sync, and what waits for a person.
+    Fabrics {
+        #[command(subcommand)]
+        command: cli::fabrics::Fabrics,
     },
     /// Compare fabrics as a whole and bring both sides together, now.
     Sync(cli::sync::SyncArgs),
@@ -107,6 +113,7 @@ async fn run(command: Command) -> Exit {
         Command::Check(args) => cli::check::run(&args),
         Command::Doctor(args) => cli::doctor::run(&args).await,
         Command::Setup { server } => cli::setup::run(server).await,
+        Command::Fabrics { command } => cli::fabrics::run(command).await,
         Command::Sync(args) => cli::sync::run(&args).await,
         Command::Jobs { command } => cli::jobs::run(command).await,
         Command::Conflicts { command } => cli::conflicts::run(command).await,

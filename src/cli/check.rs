@@ -7,7 +7,7 @@ use fgd_sync::app;
 use fgd_sync::config::{Problem, Settings};
 
 use super::exit::{Exit, fail};
-use super::output::{Output, print_json};
+use super::output::{Output, print, print_json};
 use super::settings::{SettingsFile, counted};
 
 /// What `check` takes.
@@ -48,11 +48,11 @@ fn as_text(file: &SettingsFile) -> Exit {
         1 => "1 repository".to_owned(),
         many => format!("{many} repositories"),
     };
-    println!(
-        "The settings are good: {}, {repositories}, {}.",
+    print(&format!(
+        "The settings are good: {}, {repositories}, {}.\n",
         counted(settings.fabrics.len(), "fabric"),
         counted(settings.netboxes.len(), "NetBox instance"),
-    );
+    ));
     Exit::Done
 }
 

@@ -1,9 +1,11 @@
 //! The API of a running service, as the commands use it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::OsStringValueParser;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,19 +23,21 @@ use super::output::Output;
 #[derive(Args)]
 pub struct ServiceArgs {
     /// Where the service answers
-    #[arg(long, env = "FGD_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "FGD_URL", value_name = "URL", default_value = HERE, value_parser = service_url)]
     url: Url,
     /// A file that holds the API token; else FGD_TOKEN is the token itself
-    #[arg(long, env = "FGD_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[arg(long, env = "FGD_TOKEN_FILE", value_name = "FILE", value_parser = OsStringValueParser::new())]
+    token_file: Option<OsString>,
     /// A CA certificate (PEM) that the service's certificate may come from, beside those of the system
-    #[arg(long, env = "FGD_CA_FILE", value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[arg(long, env = "FGD_CA_FILE", value_name = "FILE", value_parser = OsStringValueParser::new())]
+    ca_file: Option<OsString>,
     /// How to write the answer
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
 }
 
+/// Where a service answers that is not told otherwise.
+const HERE: &str = "http://127.0.0.1:8080";
 /// Longest time for a connection, and for a whole answer.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
@@ -42,7 +46,13 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub struct Client {
     http: reqwest::Client,
     url: Url,
-    token: Option<SecretString>,
+    token: Option<Token>,
+}
+
+/// What lets us in, and where it was found.
+struct Token {
+    secret: SecretString,
+    from: String,
 }
 
 /// Why there is no answer to use.
@@ -64,8 +74,13 @@ pub enum Failure {
         "the service answered what this version does not understand: {detail}\n    Use the same version on both sides."
     )]
     NotUnderstood { detail: String },
-    #[error("waited {} for the job {job}, which goes on\n    Look at it with: fgd-sync jobs get {job}", humantime::format_duration(*.after))]
-    TimedOut { job: String, after: Duration },
+    #[error(
+        "waited {} for the job {job}, which goes on: {progress}\n    Look at it with: fgd-sync jobs get {job}",
+        humantime::format_duration(*.after)
+    )]
+    TimedOut { job: String, after: Duration, progress: String },
+    #[error("{why}\n    Look at it with: fgd-sync jobs get {job}")]
+    NotDone { job: String, why: String },
 }
 
 impl Failure {
@@ -78,13 +93,20 @@ impl Failure {
             Self::Problem { status, .. } => match *status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Exit::Unreachable,
+                // The command line asked for what no service gives.
+                StatusCode::BAD_REQUEST => Exit::Usage,
                 _ => Exit::Failed,
             },
             Self::Foreign { .. } => Exit::Unreachable,
-            Self::NotUnderstood { .. } => Exit::Failed,
+            Self::NotUnderstood { .. } | Self::NotDone { .. } => Exit::Failed,
             Self::TimedOut { .. } => Exit::TimedOut,
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    job_id: String,
 }
 
 /// The service's words about a request that it did not carry out (RFC 9457).
@@ -103,9 +125,6 @@ impl Client {
     /// Reads the token and what else is named; asks nobody yet.
     pub fn new(args: &ServiceArgs) -> Result<Self, Failure> {
         let usage = |text: String| Failure::Usage(text);
-        if !matches!(args.url.scheme(), "http" | "https") || args.url.host().is_none() {
-            return Err(usage(format!("--url: {} is not an http(s) address", args.url)));
-        }
         let token = token(args)?;
         if token.is_some() && args.url.scheme() == "http" && is_far(&args.url) {
             eprintln!("warning: the token goes to {} unencrypted; use an https address", args.url);
@@ -118,9 +137,9 @@ impl Client {
         if !is_far(&args.url) {
             builder = builder.no_proxy();
         }
-        if let Some(path) = &args.ca_file {
+        if let Some(path) = named_file(&args.ca_file) {
             let unusable = |why: String| usage(format!("the CA file {} cannot be used: {why}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let pem = std::fs::read(&path).map_err(|error| unusable(error.to_string()))?;
             let all = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(with_causes(&error)))?;
             if all.is_empty() {
                 return Err(unusable("it holds no PEM certificate".to_owned()));
@@ -139,6 +158,34 @@ impl Client {
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
         let request = self.request(Method::GET, path)?.query(query).timeout(ANSWER);
         self.json_of(self.send(request).await?).await
+    }
+
+    /// Every item of a list, page by page: what its pages hold under `name`, and the last page.
+    pub async fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        name: &str,
+    ) -> Result<(Vec<Value>, Value), Failure> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let after = cursor.as_deref().map(|cursor| ("cursor", cursor));
+            let mut page = self.get(path, &[query, after.as_slice()].concat()).await?;
+            match page[name].take() {
+                Value::Array(mut found) => items.append(&mut found),
+                _ => return Err(Failure::NotUnderstood { detail: format!("a list without `{name}`") }),
+            }
+            match page["next"].take() {
+                Value::String(next) => cursor = Some(next),
+                _ => return Ok((items, page)),
+            }
+        }
+    }
+
+    /// Asks for a job, and tells its id.
+    pub async fn ask(&self, path: &[&str], body: &Value) -> Result<String, Failure> {
+        let accepted: Accepted = read(&self.post(path, body).await?)?;
+        Ok(accepted.job_id)
     }
 
     /// Asks for something; an answer that is lost can be asked for again with the same `key`.
@@ -176,7 +223,7 @@ impl Client {
         }
         let request = self.http.request(method, url);
         Ok(match &self.token {
-            Some(token) => request.bearer_auth(token.expose_secret()),
+            Some(token) => request.bearer_auth(token.secret.expose_secret()),
             None => request,
         })
     }
@@ -206,8 +253,13 @@ impl Client {
             return Failure::Foreign { url: self.url.clone(), status };
         };
         let hint = match (status, &self.token) {
-            (StatusCode::UNAUTHORIZED, None) => " Name the token with FGD_TOKEN, or its file with --token-file.",
-            _ => "",
+            (StatusCode::UNAUTHORIZED, None) => {
+                " Name the token with FGD_TOKEN, or its file with --token-file.".to_owned()
+            }
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(Token { from, .. })) => {
+                format!(" This one is from {from}.")
+            }
+            _ => String::new(),
         };
         let problem = format!("{title} ({code}): {detail}\n    {remedy}{hint}\n    X-Request-ID: {id}");
         Failure::Problem { status, problem }
@@ -224,14 +276,27 @@ fn request_id(headers: &HeaderMap<HeaderValue>) -> String {
 }
 
 /// The token; `None` where none is named: the service says then what it wants.
-fn token(args: &ServiceArgs) -> Result<Option<SecretString>, Failure> {
+fn token(args: &ServiceArgs) -> Result<Option<Token>, Failure> {
     let named = std::env::var("FGD_TOKEN").ok().filter(|text| !text.is_empty());
-    let source = match (&args.token_file, named) {
-        (Some(file), _) => SecretSource::File(file.clone()),
-        (None, Some(text)) => SecretSource::Text(SecretString::from(text)),
+    let (source, from) = match (named_file(&args.token_file), named) {
+        (Some(file), _) => (SecretSource::File(file.clone()), format!("the file {}", file.display())),
+        (None, Some(text)) => (SecretSource::Text(SecretString::from(text)), "FGD_TOKEN".to_owned()),
         (None, None) => return Ok(None),
     };
-    source.read().map(Some).map_err(|error| Failure::Usage(format!("the API token: {}", with_causes(&error))))
+    let secret = source.read().map_err(|error| Failure::Usage(format!("the API token: {}", with_causes(&error))))?;
+    Ok(Some(Token { secret, from }))
+}
+
+/// A variable that is set to nothing names no file.
+fn named_file(argument: &Option<OsString>) -> Option<PathBuf> {
+    argument.as_ref().filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+/// A variable that is set to nothing leaves the address as it is without.
+fn service_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(if text.is_empty() { HERE } else { text }).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+    url.ok_or_else(|| format!("it is not an http(s) address; write such as {HERE} or https://fgd-sync.example.com"))
 }
 
 fn is_far(url: &Url) -> bool {

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use fgd_sync::domain::cause::with_causes;
@@ -99,17 +98,6 @@ enum Side {
     Merged,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    conflicts: Vec<Value>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Accepted {
-    job_id: String,
-}
-
 /// Runs it.
 pub async fn run(command: Conflicts) -> Exit {
     let done = match command {
@@ -122,17 +110,8 @@ pub async fn run(command: Conflicts) -> Exit {
 
 async fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let client = Client::new(&args.service)?;
-    let (mut conflicts, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let given = [("fabric", &args.fabric), ("cursor", &cursor)];
-        let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-        let page: Page = read(&client.get(&["api", "v1", "conflicts"], &query).await?)?;
-        conflicts.extend(page.conflicts);
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let only = args.fabric.as_deref().map(|fabric| ("fabric", fabric));
+    let (conflicts, _) = client.list(&["api", "v1", "conflicts"], only.as_slice(), "conflicts").await?;
     match args.service.output {
         Output::Table if conflicts.is_empty() => print("There are no conflicts.\n"),
         Output::Table => print(&conflicts_table(&conflicts.iter().map(read).collect::<Result<Vec<Conflict>, _>>()?)),
@@ -165,8 +144,8 @@ async fn resolve(args: &ResolveArgs) -> Result<Exit, Failure> {
     }
     let client = Client::new(&args.service)?;
     let path = [&args.object.path()[..], &["resolve"]].concat();
-    let accepted: Accepted = read(&client.post(&path, &Value::Object(body)).await?)?;
-    finish(&client, &[accepted.job_id], &args.wait, args.service.output).await
+    let job = client.ask(&path, &Value::Object(body)).await?;
+    finish(&client, &[job], &args.wait, args.service.output).await
 }
 
 impl ObjectArgs {

@@ -13,7 +13,7 @@ use super::settings::{SettingsFile, counted};
 /// What `doctor` takes.
 #[derive(Args)]
 #[command(after_help = "\
-It reads and writes nothing: Redis (version, persistence, eviction), each NetBox (version, clock, the token's
+It only reads: Redis (version, persistence, eviction), each NetBox (version, clock, the token's
 permissions, webhook and event rules), each repository (branches, rules, the token's end, the webhook's last
 delivery), and the service's own address and disk.
 

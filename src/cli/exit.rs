@@ -30,6 +30,16 @@ pub enum Exit {
     TimedOut = 5,
 }
 
+impl Exit {
+    /// How two things end together: as the first that is not done.
+    pub fn and(self, other: Self) -> Self {
+        match self {
+            Self::Done => other,
+            _ => self,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

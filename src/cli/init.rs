@@ -17,7 +17,7 @@ use super::exit::{Exit, fail};
 use super::output::{Output, print, print_json};
 use super::settings::SettingsFile;
 use super::sync::every_fabric;
-use super::wait::until_ended;
+use super::wait::{for_each, until_ended};
 
 /// What `init` takes.
 #[derive(Args)]
@@ -63,11 +63,11 @@ pub async fn run(args: &InitArgs) -> Exit {
         through_the_service(args).await.map_err(|failed| failed.tell())
     };
     match told {
-        Ok(all) => {
+        Ok((all, refused)) => {
             if args.service.output == Output::Table || args.direct {
                 all.iter().for_each(|told| print(&format!("{}\n", told.line(args.dry_run))));
             }
-            if all.iter().all(Told::is_done) { Exit::Done } else { Exit::Failed }
+            refused.and(if all.iter().all(Told::is_done) { Exit::Done } else { Exit::Failed })
         }
         Err(exit) => exit,
     }
@@ -135,7 +135,7 @@ impl Told {
     }
 }
 
-async fn directly(args: &InitArgs) -> Result<Vec<Told>, Exit> {
+async fn directly(args: &InitArgs) -> Result<(Vec<Told>, Exit), Exit> {
     let settings = args.settings.load()?;
     let only: Vec<FabricName> = args.fabrics.iter().map(FabricName::new).collect();
     let change = match (args.force, args.dry_run) {
@@ -145,7 +145,7 @@ async fn directly(args: &InitArgs) -> Result<Vec<Told>, Exit> {
         (true, true) => Change::RestoreDryRun,
     };
     let all = app::init_fabrics(&settings, &only, &change).await.map_err(|failed| fail(&failed))?;
-    Ok(all.into_iter().map(Told::from).collect())
+    Ok((all.into_iter().map(Told::from).collect(), Exit::Done))
 }
 
 impl From<Onboarded> for Told {
@@ -171,11 +171,6 @@ impl From<FabricReport> for ReportSeen {
 }
 
 #[derive(Deserialize)]
-struct Accepted {
-    job_id: String,
-}
-
-#[derive(Deserialize)]
 struct JobSeen {
     state: JobState,
     parts: Vec<PartSeen>,
@@ -193,17 +188,15 @@ struct ErrorSeen {
     remedy: String,
 }
 
-async fn through_the_service(args: &InitArgs) -> Result<Vec<Told>, Failure> {
+async fn through_the_service(args: &InitArgs) -> Result<(Vec<Told>, Exit), Failure> {
     let client = Client::new(&args.service)?;
     let fabrics = if args.fabrics.is_empty() { every_fabric(&client).await? } else { args.fabrics.clone() };
     let body = json!({ "force": args.force, "dry_run": args.dry_run });
-    let mut ids = Vec::new();
-    for fabric in &fabrics {
-        let answer = client.post(&["api", "v1", "fabrics", fabric, "init"], &body).await?;
-        ids.push(read::<Accepted>(&answer)?.job_id);
-    }
+    let (asked, refused) =
+        for_each(&fabrics, async |fabric| client.ask(&["api", "v1", "fabrics", fabric, "init"], &body).await).await;
+    let (fabrics, ids): (Vec<&String>, Vec<String>) = asked.into_iter().unzip();
     let jobs = until_ended(&client, &ids, args.timeout).await?;
-    let told = fabrics.into_iter().zip(&jobs).map(|(fabric, job)| {
+    let told = fabrics.into_iter().cloned().zip(&jobs).map(|(fabric, job)| {
         let JobSeen { state, mut parts } = read(job)?;
         let (report, error) = parts.pop().map_or((None, None), |part| (part.report, part.error));
         let error = error.map(|error| format!("{}; {}", error.message, error.remedy));
@@ -213,5 +206,5 @@ async fn through_the_service(args: &InitArgs) -> Result<Vec<Told>, Failure> {
     if args.service.output == Output::Json {
         print_json(&json!({ "jobs": jobs }));
     }
-    Ok(told)
+    Ok((told, refused))
 }

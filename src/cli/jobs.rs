@@ -1,5 +1,7 @@
 //! `fgd-sync jobs`: what became of every accepted delivery and request.
 
+use std::time::SystemTime;
+
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::client::{Client, Failure, ServiceArgs, read};
 use super::exit::Exit;
 use super::output::{Output, print, print_json};
 use super::views::{Job, jobs_table};
-use super::wait::{WaitArgs, finish};
+use super::wait::{WaitArgs, finish, for_each};
 
 mod watch;
 
@@ -31,16 +33,17 @@ pub enum Jobs {
 #[command(after_help = "\
 Examples:
   fgd-sync jobs list --fabric lab --state stalled
+  fgd-sync jobs list --since 2h
   fgd-sync jobs list --since 2026-11-21T00:00:00Z --limit 500 --output json | jq -r '.jobs[].id'")]
 pub struct ListArgs {
     /// Only jobs with a part for this fabric
     #[arg(long)]
     fabric: Option<String>,
-    /// Only jobs in this state: queued, running, waiting, held, stalled, succeeded, failed, dead or cancelled
-    #[arg(long)]
+    /// Only jobs in this state
+    #[arg(long, value_parser = STATES)]
     state: Option<String>,
-    /// Only jobs from this time on (RFC 3339)
-    #[arg(long, value_name = "TIME")]
+    /// Only jobs from this time on: a time (RFC 3339), or how long ago, such as 90m or 2h
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
@@ -88,6 +91,9 @@ pub struct CancelArgs {
     service: ServiceArgs,
 }
 
+const STATES: [&str; 9] =
+    ["queued", "running", "waiting", "held", "stalled", "succeeded", "failed", "dead", "cancelled"];
+
 /// Jobs that one request may list.
 const PAGE: u32 = 200;
 
@@ -125,8 +131,21 @@ async fn list(args: &ListArgs) -> Result<Exit, Failure> {
             break;
         }
     }
-    show(&jobs, args.service.output)?;
+    match (jobs.is_empty(), args.service.output) {
+        (true, Output::Table) => print("No kept job fits.\n"),
+        _ => show(&jobs, args.service.output)?,
+    }
     Ok(Exit::Done)
+}
+
+/// A time as the service takes it.
+fn since(text: &str) -> Result<String, String> {
+    let ago = humantime::parse_duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
+    match ago {
+        Some(time) => Ok(humantime::format_rfc3339_seconds(time).to_string()),
+        None if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(text.to_owned()),
+        None => Err("write such as 2h, 90m or 2026-11-21T00:00:00Z".to_owned()),
+    }
 }
 
 async fn get(args: &GetArgs) -> Result<Exit, Failure> {
@@ -141,20 +160,21 @@ async fn get(args: &GetArgs) -> Result<Exit, Failure> {
 
 async fn retry(args: &RetryArgs) -> Result<Exit, Failure> {
     let client = Client::new(&args.service)?;
-    for id in &args.ids {
-        client.post(&["api", "v1", "jobs", id, "retry"], &json!({})).await?;
-    }
-    finish(&client, &args.ids, &args.wait, args.service.output).await
+    let (asked, exit) =
+        for_each(&args.ids, async |id| client.post(&["api", "v1", "jobs", id, "retry"], &json!({})).await).await;
+    let ids: Vec<String> = asked.into_iter().map(|(id, _)| id.clone()).collect();
+    Ok(exit.and(finish(&client, &ids, &args.wait, args.service.output).await?))
 }
 
 async fn cancel(args: &CancelArgs) -> Result<Exit, Failure> {
     let client = Client::new(&args.service)?;
-    let mut jobs = Vec::new();
-    for id in &args.ids {
-        jobs.push(client.post(&["api", "v1", "jobs", id, "cancel"], &json!({})).await?);
+    let (asked, exit) =
+        for_each(&args.ids, async |id| client.post(&["api", "v1", "jobs", id, "cancel"], &json!({})).await).await;
+    let jobs: Vec<Value> = asked.into_iter().map(|(_, job)| job).collect();
+    if !jobs.is_empty() {
+        show(&jobs, args.service.output)?;
     }
-    show(&jobs, args.service.output)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn show(jobs: &[Value], output: Output) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! The commands, one file each, and what they share.
 //!
-//! Some work on the settings (`serve`, `check`, `doctor`, `setup`), some on a running service over its API (`sync`,
-//! `jobs`, `conflicts`, `drift`), `init` on either, some on nothing but files (`lint`, `openapi`, `settings`, `completions`).
+//! Some work on the settings (`serve`, `check`, `doctor`, `setup`), some on a running service over its API (`fabrics`,
+//! `sync`, `jobs`, `conflicts`, `drift`), `init` on either, some on nothing but files (`lint`, `openapi`, `settings`, `completions`).
 
 pub mod check;
 mod client;
@@ -10,6 +10,7 @@ pub mod conflicts;
 pub mod doctor;
 pub mod drift;
 pub mod exit;
+pub mod fabrics;
 pub mod init;
 pub mod jobs;
 pub mod lint;

@@ -1,9 +1,11 @@
 //! What commands print: tables for people, JSON for programs.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use clap::ValueEnum;
 use serde_json::Value;
+
+use super::exit::Exit;
 
 /// How to write an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -25,10 +27,16 @@ pub fn print_json_line(value: &Value) {
     print(&format!("{value}\n"));
 }
 
-/// Prints text. A reader that has gone (`| head`) has seen what it wanted.
+/// Prints text, or ends the program: a reader that has gone (`| head`) has seen what it wanted, any other output that is
+/// lost is a failure.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let Err(lost) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else { return };
+    if lost.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(Exit::Done as i32);
+    }
+    eprintln!("error: the output cannot be written: {lost}");
+    std::process::exit(Exit::Failed as i32);
 }
 
 /// Rows under headings, each column as wide as its widest cell.

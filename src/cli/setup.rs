@@ -17,6 +17,13 @@ Examples:
 It needs the settings' token with permission to add and change object types, webhooks, event rules and custom links, and
 says which one is missing before anything is changed. It may be repeated.";
 
+const GITHUB: &str = "\
+Examples:
+  fgd-sync setup github --dry-run     # what would be changed
+  fgd-sync setup github --name main
+
+It needs the settings' token or App with the permission Webhooks: write. It may be repeated.";
+
 /// Which server to prepare.
 #[derive(Subcommand)]
 pub enum Setup {
@@ -36,6 +43,7 @@ pub enum Setup {
         dry_run: bool,
     },
     /// Create or mend the webhook of repositories of kind `github`; needs the permission Webhooks: write.
+    #[command(after_help = GITHUB)]
     Github {
         #[command(flatten)]
         settings: SettingsFile,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::client::{Client, Failure, ServiceArgs, read};
 use super::exit::Exit;
-use super::wait::{WaitArgs, finish};
+use super::wait::{WaitArgs, finish, for_each};
 
 /// What `sync` takes.
 #[derive(Args)]
@@ -36,17 +36,6 @@ pub struct SyncArgs {
 }
 
 #[derive(Deserialize)]
-struct Accepted {
-    job_id: String,
-}
-
-#[derive(Deserialize)]
-struct Fabrics {
-    fabrics: Vec<Fabric>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Fabric {
     name: String,
 }
@@ -59,24 +48,15 @@ pub async fn run(args: &SyncArgs) -> Exit {
 async fn sync(args: &SyncArgs) -> Result<Exit, Failure> {
     let client = Client::new(&args.service)?;
     let fabrics = if args.all { every_fabric(&client).await? } else { args.fabrics.clone() };
-    let mut jobs = Vec::new();
-    for fabric in &fabrics {
-        let answer = client.post(&["api", "v1", "fabrics", fabric, "sync"], &json!({"dry_run": args.dry_run})).await?;
-        jobs.push(read::<Accepted>(&answer)?.job_id);
-    }
-    finish(&client, &jobs, &args.wait, args.service.output).await
+    let body = json!({"dry_run": args.dry_run});
+    let (asked, exit) =
+        for_each(&fabrics, async |fabric| client.ask(&["api", "v1", "fabrics", fabric, "sync"], &body).await).await;
+    let jobs: Vec<String> = asked.into_iter().map(|(_, job)| job).collect();
+    Ok(exit.and(finish(&client, &jobs, &args.wait, args.service.output).await?))
 }
 
 /// The names of all fabrics of the service.
 pub(super) async fn every_fabric(client: &Client) -> Result<Vec<String>, Failure> {
-    let (mut names, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let after = cursor.as_deref().map(|cursor| ("cursor", cursor));
-        let page: Fabrics = read(&client.get(&["api", "v1", "fabrics"], after.as_slice()).await?)?;
-        names.extend(page.fabrics.into_iter().map(|fabric| fabric.name));
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(names);
-        }
-    }
+    let (fabrics, _) = client.list(&["api", "v1", "fabrics"], &[], "fabrics").await?;
+    fabrics.iter().map(|fabric| Ok(read::<Fabric>(fabric)?.name)).collect()
 }

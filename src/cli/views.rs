@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::output::Table;
+use super::settings::counted;
 
 /// A job, as far as tables show it.
 #[derive(Deserialize)]
@@ -46,11 +47,12 @@ struct Part {
     report: Option<Report>,
 }
 
+/// Why something is not done.
 #[derive(Deserialize)]
-struct Failed {
+pub struct Failed {
     code: String,
     message: String,
-    remedy: String,
+    pub remedy: String,
 }
 
 #[derive(Deserialize)]
@@ -71,15 +73,17 @@ enum Item {
     Warning { about: String, reason: Reason },
 }
 
+/// An object, by what names it.
 #[derive(Deserialize)]
-struct Key {
+pub struct Key {
     kind: String,
     namespace: String,
     name: String,
 }
 
+/// Why something waits, or what became of it.
 #[derive(Deserialize)]
-struct Reason {
+pub struct Reason {
     code: String,
     message: String,
 }
@@ -142,8 +146,16 @@ impl Origin {
     }
 }
 
+impl Failed {
+    /// `what is wrong (its_code)`.
+    pub fn text(&self) -> String {
+        format!("{} ({})", self.message, self.code)
+    }
+}
+
 impl Reason {
-    fn text(&self) -> String {
+    /// `why (its_code)`.
+    pub fn text(&self) -> String {
         format!("{} ({})", self.message, self.code)
     }
 }
@@ -181,16 +193,20 @@ impl Item {
 }
 
 impl Key {
-    fn text(&self) -> String {
+    /// `VPC default/web`.
+    pub fn text(&self) -> String {
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 
 impl Job {
-    /// `lab: running (0 of 1)`, for a line that is written over.
+    /// `lab: running (0 of 1)`, and the first error that is in its way.
     pub fn progress(&self) -> String {
         let fabrics: Vec<_> = self.parts.iter().map(|part| part.fabric.as_str()).collect();
-        format!("{}: {} ({} of {})", fabrics.join(", "), self.state, self.progress.done, self.progress.total)
+        let fabrics = fabrics.join(", ");
+        let error = self.parts.iter().find_map(|part| part.error.as_ref());
+        let error = error.map(|error| format!(", {}", error.text())).unwrap_or_default();
+        format!("{fabrics}: {} ({} of {}){error}", self.state, self.progress.done, self.progress.total)
     }
 
     /// Whether it came through, and nothing waits for a person.
@@ -217,15 +233,15 @@ impl Job {
             _ = writeln!(text, "{name:<10} {value}");
         }
         for part in &self.parts {
-            _ = writeln!(text, "\n{}: {}, {} attempts", part.fabric, part.state, part.attempts);
+            _ = writeln!(text, "\n{}: {}, {}", part.fabric, part.state, counted(part.attempts as usize, "attempt"));
             if let Some(run) = &part.run {
                 _ = writeln!(text, "  run        {run}");
             }
             if let Some(at) = &part.next_try {
                 _ = writeln!(text, "  next try   {at}");
             }
-            if let Some(Failed { code, message, remedy }) = &part.error {
-                _ = writeln!(text, "  error      {message} ({code})\n  remedy     {remedy}");
+            if let Some(error) = &part.error {
+                _ = writeln!(text, "  error      {}\n  remedy     {}", error.text(), error.remedy);
             }
             if let Some(report) = &part.report {
                 _ = writeln!(text, "  result     {}", report.text());
@@ -258,7 +274,7 @@ pub fn results_table(jobs: &[Job]) -> String {
     for job in jobs {
         for part in &job.parts {
             let result = match (&part.error, &part.report) {
-                (Some(Failed { code, message, remedy }), _) => format!("{message} ({code}). {remedy}"),
+                (Some(error), _) => format!("{}. {}", error.text(), error.remedy),
                 (None, Some(report)) => report.text(),
                 (None, None) => String::new(),
             };

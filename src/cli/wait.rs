@@ -32,8 +32,29 @@ impl WaitArgs {
     }
 }
 
+/// Asks for something for each of the names. Whoever is refused is told, and the others go on; a service that cannot be
+/// asked is not asked again. Also how it ends for those.
+pub async fn for_each<T>(names: &[String], ask: impl AsyncFn(&str) -> Result<T, Failure>) -> (Vec<(&String, T)>, Exit) {
+    let (mut done, mut exit) = (Vec::new(), Exit::Done);
+    for name in names {
+        match ask(name).await {
+            Ok(answer) => done.push((name, answer)),
+            Err(failed) => {
+                exit = exit.and(failed.tell());
+                if !matches!(failed, Failure::Problem { .. }) {
+                    break;
+                }
+            }
+        }
+    }
+    (done, exit)
+}
+
 /// Waits for jobs as the arguments say and prints what came of them.
 pub async fn finish(client: &Client, ids: &[String], args: &WaitArgs, output: Output) -> Result<Exit, Failure> {
+    if ids.is_empty() {
+        return Ok(Exit::Done);
+    }
     if args.no_wait {
         match output {
             Output::Table => print(&format!("{}\n", ids.join("\n"))),
@@ -64,11 +85,14 @@ pub async fn until_ended(client: &Client, ids: &[String], timeout: Option<Durati
                 break;
             }
             line.show(&known.progress(), begun.elapsed());
-            let left = timeout.map_or(LOOK, |timeout| timeout.saturating_sub(begun.elapsed()).min(LOOK));
-            if left.is_zero() {
-                return Err(Failure::TimedOut { job: id.clone(), after: begun.elapsed() });
+            let left = timeout.map(|timeout| (timeout, timeout.saturating_sub(begun.elapsed())));
+            match left {
+                Some((after, Duration::ZERO)) => {
+                    return Err(Failure::TimedOut { job: id.clone(), after, progress: known.progress() });
+                }
+                Some((_, left)) => tokio::time::sleep(left.min(LOOK)).await,
+                None => tokio::time::sleep(LOOK).await,
             }
-            tokio::time::sleep(left).await;
         }
     }
     Ok(ended)

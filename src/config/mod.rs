@@ -25,6 +25,7 @@ mod telemetry;
 mod tls;
 mod tree;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use declared::Standard;
@@ -106,11 +107,16 @@ fn chosen_file(file: Option<&Path>, environment: &Environment) -> PathBuf {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    let remedy = match error.kind() {
+        ErrorKind::InvalidData => "Write it as UTF-8 text.".to_owned(),
+        ErrorKind::PermissionDenied => "Let the service's user read it.".to_owned(),
+        _ => format!("Name the file with --config or {FILE_VARIABLE}, or put it at {DEFAULT_FILE}."),
+    };
     Problem {
         setting: "settings file".to_owned(),
         place: None,
         message: format!("{} cannot be read: {error}", path.display()),
-        remedy: format!("Name the file with --config or {FILE_VARIABLE}, or put it at {DEFAULT_FILE}."),
+        remedy,
     }
 }
 

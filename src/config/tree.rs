@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::{Location, Spanned};
+use serde_yaml::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::problem::{Place, Problem};
 
@@ -59,7 +59,8 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
         setting: "settings file".to_owned(),
         place: error.location().and_then(|location| place(file, location)),
         // The crate's own rendering quotes the lines around the error, and a line may hold a secret.
-        message: format!("not YAML that can be read: {}", error.without_snippet()),
+        // Of the crate's two wordings the one for users names neither its options nor the place again.
+        message: format!("not YAML that can be read: {}", UserMessageFormatter.format_message(error.without_snippet())),
         remedy: "Mend the YAML; nothing else was checked.".to_owned(),
     })?;
     Ok(root_map(node(file, root)))

@@ -110,12 +110,6 @@ pub struct FabricReport {
 }
 
 impl FabricReport {
-    /// Whether the run wrote anything on either side.
-    pub fn changed_something(&self) -> bool {
-        let counts = &self.counts;
-        self.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
-    }
-
     /// Of a run that found nothing and did nothing.
     pub fn empty(run: RunId, fabric: FabricName, closed_because: ClosedBecause) -> Self {
         Self {
@@ -130,6 +124,12 @@ impl FabricReport {
             items: Vec::new(),
             directory: DirectoryReport::default(),
         }
+    }
+
+    /// Whether the run wrote anything on either side.
+    pub fn changed_something(&self) -> bool {
+        let counts = &self.counts;
+        self.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
     }
 }
 

@@ -37,12 +37,12 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
                 actix_web::error::QueryPayloadError::Deserialize(error) => format!("the query is wrong: {error}"),
                 other => format!("the query is wrong: {other}"),
             };
-            Problem::bad_request("bad_query", detail, "Compare the request with openapi.json.")
+            Problem::bad_request("bad_query", detail, "Compare the request with /openapi.json.")
         }))
     }
 }
 
-/// A JSON body; none at all is `T`'s default.
+/// A JSON body; none at all is `T`'s default, and so is `null`.
 pub(super) struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
@@ -61,10 +61,12 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonBody<T> {
             if !is_json {
                 return Err(not_json());
             }
-            serde_json::from_slice(&body).map(Self).map_err(|error| {
-                let detail = format!("the body is wrong: {error}");
-                Problem::bad_request("bad_body", detail, "Compare the request with openapi.json.")
-            })
+            // What reads objects would take a list for the fields in their order.
+            if body.trim_ascii_start().starts_with(b"[") {
+                return Err(bad_field("it is a list, not an object"));
+            }
+            let read: Result<Option<T>, _> = serde_json::from_slice(&body);
+            read.map(|given| Self(given.unwrap_or_default())).map_err(|error| bad_field(&error.to_string()))
         })
     }
 }
@@ -83,7 +85,7 @@ pub(super) async fn read_up_to(mut payload: Payload, most: usize) -> Result<Byte
         })?;
         if body.len() + chunk.len() > most {
             let detail = format!("the body is larger than {most} bytes");
-            let remedy = "Send only the fields that openapi.json names.";
+            let remedy = "Send only the fields that /openapi.json names.";
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, remedy));
         }
         body.extend_from_slice(&chunk);
@@ -108,12 +110,16 @@ pub(super) fn job_id(text: &str) -> Option<JobId> {
 
 /// A bad value of one query parameter.
 pub(super) fn bad_parameter(name: &str, wants: &str) -> Problem {
-    Problem::bad_request("bad_query", format!("the parameter `{name}` is not {wants}"), "Compare it with openapi.json.")
+    Problem::bad_request(
+        "bad_query",
+        format!("the parameter `{name}` is not {wants}"),
+        "Compare it with /openapi.json.",
+    )
 }
 
 /// A field of the body that is missing or wrong.
 pub(super) fn bad_field(what: &str) -> Problem {
-    Problem::bad_request("bad_body", format!("the body is wrong: {what}"), "Compare the request with openapi.json.")
+    Problem::bad_request("bad_body", format!("the body is wrong: {what}"), "Compare the request with /openapi.json.")
 }
 
 /// Longest reason that a person may give.

@@ -6,6 +6,7 @@
 //! | `/api/v1/...` | whoever has a token (`token`) | `jobs`, `runs`, `edits`, `fabrics`, `asking`, `onboarding`, `objects`, `drift`, `history`, `rollback`, `conflicts`, `bulk`, `pausing`, `dead`, `deliveries`, `connections`, `events` |
 //! | `/metrics` | whoever has a token | `metrics` |
 //! | `/healthz`, `/readyz` | everybody | `health` |
+//! | `/openapi.json` | everybody | `openapi` |
 //! | `/` and the pages below | whoever signed in with a token | `dashboard` |
 //!
 //! Every error is a `Problem`. No answer to a delivery or a request of the API is a redirect: NetBox takes one for success
@@ -26,6 +27,7 @@ mod edits;
 mod events;
 mod exposition;
 mod fabrics;
+mod head;
 mod health;
 mod history;
 mod input;

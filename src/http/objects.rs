@@ -254,7 +254,7 @@ async fn jobs_of(
 }
 
 /// `Kind/namespace/name`, as `next` writes it.
-fn read_cursor(text: &str) -> Result<Key, Problem> {
+pub(super) fn read_cursor(text: &str) -> Result<Key, Problem> {
     let parts: Vec<&str> = text.splitn(3, '/').collect();
     match parts.as_slice() {
         [kind, namespace, name] => {

@@ -1,6 +1,7 @@
 //! The API's description, made from the handlers; `openapi/openapi.json` is its copy for readers.
 
-use actix_web::App;
+use actix_web::{App, HttpResponse, get, web};
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
@@ -8,15 +9,17 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa_actix_web::AppExt;
 
-use super::events;
+use super::problem::Problem;
 use super::surface::routes;
+use super::{events, head};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "fgd-sync",
         description = "Keeps a Fabric GitOps Directory in Git and NetBox equal: webhooks in, status out.\n\n\
-            Every error is an RFC 9457 problem with a stable `code`. Unknown query parameters and body fields are errors.",
+            Every error is an RFC 9457 problem with a stable `code`. Unknown query parameters and body fields are errors. \
+            Whatever answers GET answers HEAD, but for the events.",
     ),
     tags(
         (name = "webhooks", description = "Signed deliveries of NetBox and GitHub"),
@@ -45,7 +48,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
             describe_any(path, operation);
         }
         // Events have no end, and so no digest.
-        if let Some(read) = item.get.as_mut().filter(|_| in_api && path != "/api/v1/events") {
+        if let Some(read) = item.get.as_mut().filter(|_| in_api && path != head::ENDLESS) {
             describe_read(read);
         }
         if let Some(write) = &mut item.post {
@@ -56,6 +59,24 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         }
     }
     description
+}
+
+/// Describes the API
+///
+/// What `fgd-sync openapi` prints: OpenAPI 3.1, for those who make clients.
+#[utoipa::path(
+    tag = "service",
+    responses((status = 200, description = "The description", body = Object, example = json!({"openapi": "3.1.0", "info": {"title": "fgd-sync"}}))),
+)]
+#[get("/openapi.json")]
+pub(super) async fn describe() -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(described().await?))
+}
+
+/// The description as JSON, made beside the threads that answer.
+pub(super) async fn described() -> Result<Value, Problem> {
+    let made = web::block(|| serde_json::to_value(openapi())).await;
+    made.map_err(|stopped| Problem::internal(&stopped))?.map_err(|failed| Problem::internal(&failed))
 }
 
 const TOO_OFTEN: &str = "The caller's address calls too often; see Retry-After";

@@ -14,7 +14,7 @@ use utoipa_actix_web::OpenApiFactory;
 
 use super::problem::{Header, Problem};
 use super::surface::{Routes, health_routes, routes};
-use super::{HttpState, Surface, access, conditional, dashboard, repeating};
+use super::{HttpState, Surface, access, conditional, dashboard, head, repeating};
 
 /// Longest time that requests may take to end once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +63,7 @@ pub fn app(
         .wrap(from_fn(dashboard::visit))
         .wrap(from_fn(access::limit))
         .wrap(headers)
+        .wrap(from_fn(head::as_get))
         .wrap(from_fn(access::log))
 }
 
@@ -98,7 +99,7 @@ struct KnownPaths(Vec<(ResourceDef, &'static str)>);
 impl Routes for KnownPaths {
     fn service<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, route: F) -> &mut Self {
         let paths = route.paths().paths;
-        self.0.extend(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(item))));
+        self.0.extend(paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods_of(path, item))));
         self
     }
 }
@@ -109,14 +110,18 @@ impl KnownPaths {
     }
 }
 
-/// There are only these two methods, and no path has both.
-fn methods_of(item: &PathItem) -> &'static str {
-    if item.get.is_some() { "GET" } else { "POST" }
+/// No path is both read and written.
+fn methods_of(path: &str, item: &PathItem) -> &'static str {
+    match item.get.is_some() {
+        true if path == head::ENDLESS => "GET",
+        true => "GET, HEAD",
+        false => "POST",
+    }
 }
 
 async fn no_route(request: HttpRequest, known: web::Data<KnownPaths>) -> Result<HttpResponse, Problem> {
     let (method, path) = (request.method(), request.path());
-    let remedy = "Compare the request with openapi.json.";
+    let remedy = "Compare the request with /openapi.json.";
     Err(match known.methods(path) {
         Some(methods) => {
             let detail = format!("{path} takes {methods}, not {method}");

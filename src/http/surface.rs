@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     asking, bulk, conflicts, connections, dead, deliveries, drift, edits, events, fabrics, health, history, jobs,
-    metrics, objects, onboarding, pausing, rollback, runs, webhooks,
+    metrics, objects, onboarding, openapi, pausing, rollback, runs, webhooks,
 };
 
 /// What routes are added to.
@@ -69,7 +69,8 @@ pub(super) fn routes(routes: &mut impl Routes) {
         .service(events::listen)
         .service(deliveries::list_deliveries)
         .service(connections::list_repositories)
-        .service(connections::list_netboxes);
+        .service(connections::list_netboxes)
+        .service(openapi::describe);
     health_routes(routes);
 }
 

@@ -948,3 +948,22 @@ fn tls_needs_both_files() {
     assert_eq!(settings.tls.unwrap().key_file, case.path("tls.key"));
     assert_eq!(settings.public_url.scheme(), "https");
 }
+
+#[test]
+fn yaml_that_cannot_be_read_is_told_in_the_writers_words() {
+    let problem = Case::new("redis: embedded\nredis: embedded\n").only_problem();
+
+    assert_eq!(problem.place.unwrap().to_string().rsplit('/').next(), Some("fgd-sync.yaml:2:1"));
+    assert_eq!(problem.message, "not YAML that can be read: duplicate mapping key: redis not allowed here");
+}
+
+#[test]
+fn a_file_that_is_no_text_says_how_to_write_it() {
+    let case = Case::new("");
+    std::fs::write(case.path("fgd-sync.yaml"), b"redis: \xff\n").unwrap();
+
+    let problem = case.only_problem();
+
+    assert!(problem.message.contains("fgd-sync.yaml cannot be read"), "{problem}");
+    assert_eq!(problem.remedy, "Write it as UTF-8 text.");
+}

@@ -16,7 +16,7 @@ use fgd_sync::ledger::types::{Advance, Claim, JobError, PartOutcome};
 use fgd_sync::webhook::netbox::Model;
 use serde_json::{Value, json};
 
-use crate::receive::service::{Answer, Captured, Service, TOKEN, done};
+use crate::receive::service::{Answer, Captured, Service, TOKEN, client, done};
 use crate::support::redis::RedisServer;
 
 const HEAD: &str = "1111111111111111111111111111111111111111";
@@ -247,11 +247,58 @@ async fn a_wrong_method_is_told_the_right_one() {
 
     let answer = service.ask("/api/v1/jobs").await;
     answer.is_problem(405, "wrong_method");
-    assert_eq!(answer.header("allow"), "GET");
+    assert_eq!(answer.header("allow"), "GET, HEAD");
 
     let answer = service.read("/webhooks/netbox").await;
     answer.is_problem(405, "wrong_method");
     assert_eq!(answer.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn whatever_answers_get_answers_head_without_a_body() {
+    let service = service().await;
+    let token = format!("Bearer {TOKEN}");
+
+    for path in ["/healthz", "/openapi.json", "/api/v1/jobs", "/api/v1/fabrics/lab-fabric", "/api/v1/jobs/none"] {
+        let get = service.get(path).header("Authorization", &token).send().await.unwrap();
+        let head = client().head(get.url().clone()).header("Authorization", &token).send().await.unwrap();
+
+        assert_eq!(head.status(), get.status(), "{path}");
+        for name in ["content-type", "content-length", "etag"] {
+            assert_eq!(head.headers().get(name), get.headers().get(name), "{path} {name}");
+        }
+        assert_eq!(head.text().await.unwrap(), "", "{path}");
+    }
+    let events = service.get("/api/v1/events").build().unwrap().url().clone();
+    let events = client().head(events).header("Authorization", &token).send().await.unwrap();
+    assert_eq!((events.status().as_u16(), &events.headers()["allow"]), (405, &"GET".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_refused_and_null_is_none() {
+    let service = service().await;
+    let send = async |body: &'static str| {
+        let request = service.post("/api/v1/fabrics/lab-fabric/sync").bearer_auth(TOKEN);
+        Answer::of(request.header("Content-Type", "application/json").body(body).send().await.unwrap()).await
+    };
+
+    for body in ["[]", " [true]"] {
+        let answer = send(body).await;
+        answer.is_problem(400, "bad_body");
+        assert!(answer.text("detail").contains("a list, not an object"), "{}", answer.body);
+    }
+    assert!(service.test.ledger.next_due().await.unwrap().is_none(), "nothing was recorded");
+    assert_eq!(send("null").await.status.as_u16(), 202);
+}
+
+#[tokio::test]
+async fn the_description_is_served_to_everybody() {
+    let service = service().await;
+
+    let served = Answer::of(service.get("/openapi.json").send().await.unwrap()).await;
+
+    assert_eq!(served.status.as_u16(), 200);
+    assert_eq!(served.body, serde_json::to_value(fgd_sync::http::openapi()).unwrap());
 }
 
 #[tokio::test]

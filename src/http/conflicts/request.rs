@@ -38,7 +38,7 @@ pub(in crate::http) enum SideWord {
 impl ResolveRequest {
     /// The choice, when it says all that it must.
     pub(super) fn choice(&self, key: &Key, catalogue: &Catalogue) -> Result<Choice, Problem> {
-        let bad = |detail: String| Problem::bad_request("bad_body", detail, "Compare the request with openapi.json.");
+        let bad = |detail: String| Problem::bad_request("bad_body", detail, "Compare the request with /openapi.json.");
         match (self.side, &self.document) {
             (None, _) => Err(bad("`side` is missing: one of netbox, git, merged".to_owned())),
             (Some(SideWord::Merged), None) => Err(bad("`merged` wants the merged `document`".to_owned())),

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 
 const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/live.js");
+const DOCS: &str = include_str!("assets/docs.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
 /// `GET /assets/style.css`
@@ -14,6 +15,11 @@ pub(super) async fn style() -> HttpResponse {
 /// `GET /assets/live.js`
 pub(super) async fn script() -> HttpResponse {
     HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(SCRIPT)
+}
+
+/// `GET /assets/docs.js`
+pub(super) async fn docs() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(DOCS)
 }
 
 /// `GET /assets/icon.svg`

@@ -11,6 +11,7 @@ use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::conflicts::{ResolveRequest, SideWord, decide as record, find, object};
 use crate::http::input::bad_field;
+use crate::http::objects::page_in_netbox;
 use crate::http::problem::Problem;
 
 use super::session::{Form, Viewer};
@@ -26,6 +27,7 @@ pub(super) async fn show(viewer: Viewer, place: Place, state: web::Data<HttpStat
     let (fabric, key) = object(&state, place.into_inner())?;
     let (record, documents, resolution) = find(&state, fabric, &key).await?;
     let conflict = &record.conflict;
+    let netbox_page = conflict.netbox.as_ref().map(|row| page_in_netbox(&state, fabric, &key.kind, row.id));
     let content = html! {
         div.crumbs { a href=(viewer.link("/conflicts")) { "Conflicts" } " / " (fabric_link(&viewer, &fabric.name)) " /" }
         div.title { h1 { (super::words::object(&key)) } }
@@ -35,7 +37,7 @@ pub(super) async fn show(viewer: Viewer, place: Place, state: web::Data<HttpStat
                 p.quiet { "Since " (when(record.since)) ". " code { (conflict.reason.code) } }
             }
             @if let Some(resolution) = &resolution { (decided(resolution)) }
-            (sides::table(&documents, &conflict.paths, heads(conflict, &documents)))
+            (sides::table(&documents, &conflict.paths, heads(netbox_page, conflict, &documents)))
         }
         @if viewer.may(Role::Operate) { (choices(&viewer, fabric, &key, conflict, &documents)) }
         @else { p.quiet { "Somebody with the role operate decides it." } }
@@ -52,8 +54,8 @@ fn decided(resolution: &Resolution) -> Markup {
     html! { p.notice.good { (resolution.by) " decided for " (word) ". The next run carries it out." } }
 }
 
-/// Whose column it is, and where its content comes from.
-fn heads(conflict: &Conflict, documents: &Documents) -> [Markup; 3] {
+/// Whose column it is, and where its content comes from; `netbox_page` is the row's in NetBox.
+fn heads(netbox_page: Option<String>, conflict: &Conflict, documents: &Documents) -> [Markup; 3] {
     let missing = |content: &Option<Content>| {
         html! { @if !matches!(content, Some(Content::Document(_))) { div.below { (sides::absence(content.as_ref())) } } }
     };
@@ -66,7 +68,7 @@ fn heads(conflict: &Conflict, documents: &Documents) -> [Markup; 3] {
         "NetBox"
         @if let Some(netbox) = &conflict.netbox {
             div.below {
-                "row " (netbox.id)
+                a href=[&netbox_page] rel="noreferrer" { "row " (netbox.id) }
                 @if !netbox.changed_by.is_empty() { ", by " (netbox.changed_by.iter().map(String::as_str).collect::<Vec<_>>().join(", ")) }
                 @if netbox.last_updated.is_none() { ", overwritten since" }
             }

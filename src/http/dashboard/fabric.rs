@@ -18,7 +18,7 @@ use super::chart;
 use super::report::{commit_link, guarded, held_reason};
 use super::session::{Form, Viewer};
 use super::shell::{Tab, go_on, page, proof};
-use super::words::{error, escaped, fabric_path, object, oid, span, standing, when, when_or};
+use super::words::{error, escaped, fabric_path, object_link, oid, span, standing, when, when_or};
 
 /// Held objects that the page lists.
 const MOST_HELD: usize = 200;
@@ -51,7 +51,7 @@ pub(super) async fn show(
                 (actions(&viewer, fabric, &pauses))
             }
             (notices(&viewer, fabric, &status, &pauses))
-            (facts(&state, fabric, &numbers))
+            (facts(&viewer, &state, fabric, &numbers))
             (chart::draw(&load))
             (held(&viewer, fabric, &status))
             h2 #history { "Recent jobs" }
@@ -115,7 +115,7 @@ fn admin_form(viewer: &Viewer, fabric: &Fabric, action: &str, words: &str, quest
     }
 }
 
-fn facts(state: &HttpState, fabric: &Fabric, numbers: &FabricStanding) -> Markup {
+fn facts(viewer: &Viewer, state: &HttpState, fabric: &Fabric, numbers: &FabricStanding) -> Markup {
     let direction = match fabric.policy.direction {
         Direction::Both => "both ways",
         Direction::NetboxToGit => "NetBox to Git",
@@ -124,9 +124,9 @@ fn facts(state: &HttpState, fabric: &Fabric, numbers: &FabricStanding) -> Markup
     html! {
         dl.facts {
             div { dt { "Directory" } dd { code { (fabric.target) "/" (fabric.directory) } } }
-            div { dt { "NetBox" } dd { (fabric.netbox) } }
+            div { dt { "NetBox" } dd { a href=(viewer.link("/connections")) { (fabric.netbox) } } }
             div { dt { "Direction" } dd { (direction) } }
-            div { dt { "Objects" } dd { (numbers.objects) } }
+            div { dt { "Objects" } dd { a href=(viewer.link(&format!("{}/objects", fabric_path(&fabric.name)))) { (numbers.objects) } } }
             div {
                 dt { "Pending changes" }
                 dd { (numbers.pending_changes) @if let Some(since) = numbers.oldest_pending { span.quiet { ", oldest " (when(since)) } } }
@@ -157,7 +157,7 @@ fn held(viewer: &Viewer, fabric: &Fabric, status: &FabricStatus) -> Markup {
                     thead { tr { th { "Object" } th { "Why" } } }
                     tbody {
                         @for (key, why) in held.iter().take(MOST_HELD) {
-                            tr { th scope="row" { (object(key)) } td.whole { (held_reason(viewer, &fabric.name, key, why)) } }
+                            tr { th scope="row" { (object_link(viewer, &fabric.name, key)) } td.whole { (held_reason(viewer, &fabric.name, key, why)) } }
                         }
                     }
                 }

@@ -39,12 +39,15 @@ pub(super) async fn show(
         let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
         pairs.find(|(field, _)| field == name).map(|(_, text)| text.into_owned()).unwrap_or_default()
     };
-    let (only, after) = (asked("standing"), asked("cursor"));
+    let (only, part, after) = (asked("standing"), asked("name"), asked("cursor"));
     let pauses = state.ledger.pauses().await?;
     let rows = rows(&state, &pauses).await?;
     let load = chart::load(&state, None).await?;
     let mut listed = rows.iter().filter(|row| only.is_empty() || word(row.standing) == only);
-    let mut listed = listed.by_ref().filter(|row| row.fabric.name.as_str() > after.as_str());
+    let mut listed = listed.by_ref().filter(|row| {
+        let name = row.fabric.name.as_str();
+        name > after.as_str() && name.contains(&part)
+    });
     let shown: Vec<&Row> = listed.by_ref().take(PAGE).collect();
     let next = shown.last().filter(|_| listed.next().is_some()).map(|row| row.fabric.name.as_str());
     let content = html! {
@@ -62,12 +65,17 @@ pub(super) async fn show(
                 p { "Add one below " code { "fabrics:" } " in the settings, with its NetBox, repository and directory, and start the service again." }
             }
         } @else {
+            form.filter method="get" action=(viewer.link("/")) {
+                @if !only.is_empty() { input type="hidden" name="standing" value=(only); }
+                label { "Name contains" input type="search" name="name" value=(part); }
+                button type="submit" { "Show" }
+            }
             form #fabrics data-live="fabric job run service" method="post" action=(viewer.link("/fabrics")) {
                 (proof(&viewer))
                 (table(&viewer, &shown))
                 @if viewer.may(Role::Operate) { (actions()) }
             }
-            (super::words::next_page(&viewer, "/", &[("standing", &only)], next))
+            (super::words::next_page(&viewer, "/", &[("standing", &only), ("name", &part)], next))
         }
     };
     Ok(page(&viewer, Tab::Fabrics, "Fabrics", content))
@@ -129,7 +137,7 @@ fn table(viewer: &Viewer, rows: &[&Row]) -> Markup {
                 }
                 tbody {
                     @for row in rows { (line(viewer, row, selects)) }
-                    @if rows.is_empty() { tr { td colspan="9" { span.quiet { "No fabric stands so." } } } }
+                    @if rows.is_empty() { tr { td colspan="9" { span.quiet { "No fabric fits. " a href=(viewer.link("/")) { "Show all fabrics" } } } } }
                 }
             }
         }

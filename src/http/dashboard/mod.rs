@@ -6,7 +6,7 @@
 //! | `visit` | what every request of a browser goes through |
 //! | `shell`, `words`, `assets` | the frame of a page; times, names and states; the style sheet and the script |
 //! | `fabrics`, `fabric`, `jobs`, `runs`, `conflicts`, `conflict` | pages |
-//! | `drift`, `object`, `drops`, `letters`, `deliveries`, `connections` | more of them |
+//! | `drift`, `objects`, `object`, `drops`, `letters`, `deliveries`, `connections`, `description` | more of them |
 //! | `report`, `sides`, `chart` | what a run did; documents beside each other; the last hours |
 //!
 //! Pages read the ledger as the API's handlers do, and forms end in the same functions. Nothing is loaded from elsewhere,
@@ -18,6 +18,7 @@ mod conflict;
 mod conflicts;
 mod connections;
 mod deliveries;
+mod description;
 mod drift;
 mod drops;
 mod fabric;
@@ -25,6 +26,7 @@ mod fabrics;
 mod jobs;
 mod letters;
 mod object;
+mod objects;
 mod report;
 mod runs;
 mod session;
@@ -44,6 +46,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/fabrics", post().to(fabrics::act))
         .route("/fabrics/{name}", get().to(fabric::show))
         .route("/fabrics/{name}", post().to(fabric::act))
+        .route("/fabrics/{name}/objects", get().to(objects::list))
         .route("/jobs", get().to(jobs::list))
         .route("/jobs/{id}", get().to(jobs::show))
         .route("/jobs/{id}", post().to(jobs::act))
@@ -59,10 +62,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/dead-letters/{job}", post().to(letters::act))
         .route("/deliveries", get().to(deliveries::list))
         .route("/connections", get().to(connections::show))
+        .route("/docs", get().to(description::show))
         .route("/sign-in", get().to(session::show))
         .route("/sign-in", post().to(session::sign_in))
         .route("/sign-out", post().to(session::sign_out))
         .route("/assets/style.css", get().to(assets::style))
         .route("/assets/live.js", get().to(assets::script))
+        .route("/assets/docs.js", get().to(assets::docs))
         .route("/assets/icon.svg", get().to(assets::icon));
 }

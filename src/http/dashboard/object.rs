@@ -14,7 +14,7 @@ use crate::ledger::objects::ObjectKnown;
 use super::report::{commit_link, held_reason, outcome_word};
 use super::session::Viewer;
 use super::shell::{Tab, page};
-use super::words::{Tone, badge, fabric_link, job_link, object, run_link, when};
+use super::words::{Tone, badge, fabric_link, fabric_path, job_link, object, run_link, when};
 
 /// `GET /objects/{fabric}/{kind}/{namespace}/{name}`
 pub(super) async fn show(
@@ -26,7 +26,10 @@ pub(super) async fn show(
     let Found { fabric, known, .. } = &found;
     let key = &known.key;
     let content = html! {
-        div.crumbs { (fabric_link(&viewer, &fabric.name)) " /" }
+        div.crumbs {
+            (fabric_link(&viewer, &fabric.name)) " / "
+            a href=(viewer.link(&format!("{}/objects", fabric_path(&fabric.name)))) { "Objects" } " /"
+        }
         div.title { h1 { (object(key)) } (stands(state_of(known))) }
         section #object data-live="fabric run" {
             @if let Some(why) = &known.held { p.notice.attention { (held_reason(&viewer, &fabric.name, key, why)) } }
@@ -38,7 +41,8 @@ pub(super) async fn show(
     Ok(page(&viewer, Tab::Fabrics, &key.to_string(), content))
 }
 
-fn stands(state: ObjectState) -> Markup {
+/// How an object stands, in a word.
+pub(super) fn stands(state: ObjectState) -> Markup {
     match state {
         ObjectState::Conflict => badge(Tone::Attention, "conflict"),
         ObjectState::Proposed => badge(Tone::Busy, "proposed"),

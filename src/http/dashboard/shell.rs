@@ -43,11 +43,12 @@ pub(super) enum Tab {
     DeadLetters,
     Deliveries,
     Connections,
+    Api,
     None,
 }
 
 /// The navigation, in its order.
-const TABS: [(Tab, &str, &str); 9] = [
+const TABS: [(Tab, &str, &str); 10] = [
     (Tab::Fabrics, "/", "Fabrics"),
     (Tab::Jobs, "/jobs", "Jobs"),
     (Tab::Runs, "/runs", "Runs"),
@@ -57,6 +58,7 @@ const TABS: [(Tab, &str, &str); 9] = [
     (Tab::DeadLetters, "/dead-letters", "Dead letters"),
     (Tab::Deliveries, "/deliveries", "Deliveries"),
     (Tab::Connections, "/connections", "Connections"),
+    (Tab::Api, "/docs", "API"),
 ];
 
 /// A page for somebody who signed in.

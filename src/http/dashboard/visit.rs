@@ -16,7 +16,7 @@ use super::session::{self, Viewer};
 use super::shell::{self, Site};
 
 /// Paths that are not for people.
-const MACHINES: [&str; 6] = ["/api/", "/webhooks/", "/assets/", "/metrics", "/healthz", "/readyz"];
+const MACHINES: [&str; 7] = ["/api/", "/openapi.json", "/webhooks/", "/assets/", "/metrics", "/healthz", "/readyz"];
 
 /// Finds out whose session it is; turns problems into pages, and pages for nobody into the sign-in form.
 ///

@@ -50,6 +50,7 @@ async fn every_page_is_whole_and_keeps_to_itself() {
         "/".to_owned(),
         "/?standing=held".to_owned(),
         "/fabrics/lab".to_owned(),
+        "/fabrics/lab/objects?kind=Server".to_owned(),
         "/jobs".to_owned(),
         "/jobs?fabric=lab&state=held".to_owned(),
         format!("/jobs/{job}"),
@@ -64,6 +65,7 @@ async fn every_page_is_whole_and_keeps_to_itself() {
         "/dead-letters".to_owned(),
         "/deliveries?outcome=ignored".to_owned(),
         "/connections".to_owned(),
+        "/docs".to_owned(),
         "/sign-in".to_owned(),
     ];
 
@@ -107,7 +109,79 @@ async fn the_first_page_says_how_each_fabric_stands() {
     let fabric = app.get("/api/v1/fabrics/lab").await;
     page.shows(&[fabric["commit"].as_str().unwrap(), "Sync", "Dry run", "Pause", "Resume"]);
     let none = browser(&app).await.open("/?standing=paused").await;
-    none.shows(&["No fabric stands so."]);
+    none.shows(&["No fabric fits."]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_of_many_fabrics_is_found_by_a_part_of_its_name() {
+    let app = TestApp::ready().await;
+    let browser = browser(&app).await;
+
+    browser.open("/?name=la").await.shows(&["href=\"/fabrics/lab\"", "name=\"name\" value=\"la\""]);
+    let none = browser.open("/?name=prod").await;
+
+    none.shows(&["No fabric fits.", "<b>1</b> all"]);
+    assert!(!none.text.contains("href=\"/fabrics/lab\""));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_fabrics_objects_are_listed_by_kind_and_name() {
+    let app = lived_in().await;
+    let browser = browser(&app).await;
+
+    browser.open("/fabrics/lab").await.shows(&["href=\"/fabrics/lab/objects\""]);
+    let servers = browser.open("/fabrics/lab/objects?kind=Server").await;
+    servers.shows(&["/objects/lab/Server/default/server-01", "conflict", "lab/managed/servers/server-01.yaml", "row "]);
+    assert!(!servers.text.contains("/objects/lab/VPC/"), "only of the kind");
+    let vpcs = browser.open("/fabrics/lab/objects?name=vpc-01").await;
+    vpcs.shows(&["/objects/lab/VPC/default/vpc-01"]);
+    assert!(!vpcs.text.contains("/objects/lab/Server/default/server-01\""), "only with the name");
+    browser.open("/fabrics/lab/objects?name=nobody").await.shows(&["No object fits."]);
+    assert_eq!(browser.open("/fabrics/none/objects").await.status, 404);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_long_list_of_objects_goes_on_in_a_next_page() {
+    let app = TestApp::ready().await;
+    app.netbox_user("alice").bulk_create("Server", 120, json!({})).await;
+    app.sync().await;
+    let browser = browser(&app).await;
+
+    let page = browser.open("/fabrics/lab/objects?kind=Server").await;
+    page.shows(&["Next page"]);
+    let (_, rest) = page.text.split_once("<p class=\"more\"><a href=\"").unwrap();
+    let next = rest.split('"').next().unwrap().replace("&amp;", "&");
+    let last = browser.open(&next).await;
+
+    let links = |page: &Page| page.text.matches("href=\"/objects/lab/Server/").count();
+    assert_eq!((links(&page), links(&last)), (100, 20), "{next}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_apis_page_has_every_operation_of_the_description() {
+    let app = TestApp::ready().await;
+    let description = serde_json::to_value(fgd_sync::http::openapi()).unwrap();
+
+    let page = browser(&app).await.open("/docs").await;
+
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            page.shows(&[path.as_str(), &format!("id=\"{id}\""), &method.to_uppercase()]);
+        }
+    }
+    page.shows(&[
+        "curl &quot;$FGD_URL/api/v1/fabrics/{name}/sync&quot;",
+        "-d '{\n  &quot;dry_run&quot;: true\n}'",
+        "data-path=\"/api/v1/jobs/{id}\"",
+        "queued, running, waiting",
+        "1 to 200",
+        "with the role <code>operate</code>",
+    ]);
     app.finish().await;
 }
 
@@ -235,7 +309,13 @@ async fn a_conflict_is_shown_in_three_columns_and_decided_there() {
     browser.open("/conflicts").await.shows(&[path, "/spec/description", "bob"]);
 
     let page = browser.open(path).await;
-    page.shows(&["Last agreed on", "description: first server", "description: from git", "&lt;script&gt;alert(1)"]);
+    page.shows(&[
+        "Last agreed on",
+        "/plugins/custom-objects/",
+        "description: first server",
+        "description: from git",
+        "&lt;script&gt;alert(1)",
+    ]);
     let (_, rest) = page.text.split_once("name=\"version\" value=\"").unwrap();
     let version = rest.split('"').next().unwrap();
     let stale = browser.submit(path, &[("side", "git"), ("version", "an old one")]).await;
@@ -337,7 +417,12 @@ async fn the_style_sheet_and_the_script_are_part_of_the_binary() {
     let app = TestApp::ready().await;
     let browser = Browser::at(app.address());
 
-    for (path, kind) in [("style.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")] {
+    for (path, kind) in [
+        ("style.css", "text/css"),
+        ("live.js", "text/javascript"),
+        ("docs.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ] {
         let asset = browser.open(&format!("/assets/{path}")).await;
         assert_eq!(asset.status, 200);
         assert!(asset.header("content-type").starts_with(kind), "{}", asset.header("content-type"));

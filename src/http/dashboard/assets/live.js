@@ -38,7 +38,7 @@
   // Whether somebody is typing there: nothing is taken from under their hands.
   const isEdited = (part) => {
     const focused = document.activeElement;
-    return part.contains(focused) && focused.matches("textarea, select, input[type=text], input[type=password]");
+    return part.contains(focused) && focused.matches("textarea, select, input[type=text], input[type=search], input[type=password]");
   };
 
   const keep = (part) => ({
