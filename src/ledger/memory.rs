@@ -1,6 +1,7 @@
 //! What is remembered of a fabric between runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use redis::ScriptInvocation;
 use serde::de::DeserializeOwned;
@@ -54,7 +55,7 @@ impl Ledger {
         let since = now.saturating_sub(millis(self.0.options.deletion_window)) as f64;
         Ok(FabricMemory {
             now: Millis(now),
-            base: read_map("base", base)?,
+            base: Arc::new(read_map("base", base)?),
             intents: read_map("intents", intents)?,
             remembered: read_map("remembered", remembered)?,
             held: read_map("held", held)?,
