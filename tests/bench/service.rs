@@ -93,6 +93,15 @@ impl Service {
         }
     }
 
+    /// Tells it to stop and waits until it has.
+    pub fn stop(&mut self) -> Result<(), Failure> {
+        if self.child.try_wait()?.is_none() {
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
     fn failed(&self, what: &str) -> Failure {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
@@ -103,8 +112,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        let _ = self.stop();
     }
 }
 
