@@ -183,24 +183,12 @@ fn reasons(facts: &Facts<'_>, waiting: Vec<String>, (rejected, refused): &(u64, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::directory::DirectoryReport;
     use crate::domain::kind::Kind;
     use crate::domain::names::{FabricName, RunId};
     use crate::domain::report::{ClosedBecause, Counts};
 
     fn run() -> FabricReport {
-        FabricReport {
-            run: RunId::new("01RUN"),
-            fabric: FabricName::new("lab"),
-            closed_because: ClosedBecause::Quiet,
-            dry_run: false,
-            planned_on: None,
-            commit: None,
-            proposal: None,
-            counts: Counts::default(),
-            items: Vec::new(),
-            directory: DirectoryReport::default(),
-        }
+        FabricReport::empty(RunId::new("01RUN"), FabricName::new("lab"), ClosedBecause::Quiet)
     }
 
     fn key(name: &str) -> Key {

@@ -33,6 +33,19 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state, in the order that jobs go through them.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::Waiting,
+        Self::Held,
+        Self::Stalled,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Dead,
+        Self::Cancelled,
+    ];
+
     /// The word, as the API and the ledger spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,6 +107,24 @@ pub struct FabricReport {
     pub items: Vec<Item>,
     #[serde(default)]
     pub directory: DirectoryReport,
+}
+
+impl FabricReport {
+    /// Of a run that found nothing and did nothing.
+    pub fn empty(run: RunId, fabric: FabricName, closed_because: ClosedBecause) -> Self {
+        Self {
+            run,
+            fabric,
+            closed_because,
+            dry_run: false,
+            planned_on: None,
+            commit: None,
+            proposal: None,
+            counts: Counts::default(),
+            items: Vec::new(),
+            directory: DirectoryReport::default(),
+        }
+    }
 }
 
 /// How many items a report keeps.

@@ -11,18 +11,6 @@ use crate::domain::report::JobState;
 use super::types::{Lease, LedgerNumbers, Millis};
 use super::{Error, Ledger};
 
-const STATES: [JobState; 9] = [
-    JobState::Queued,
-    JobState::Running,
-    JobState::Waiting,
-    JobState::Held,
-    JobState::Stalled,
-    JobState::Succeeded,
-    JobState::Failed,
-    JobState::Dead,
-    JobState::Cancelled,
-];
-
 /// Time, due targets with their times, dead letters.
 type Fixed = ((u64, u64), Vec<(String, f64)>, u64);
 
@@ -31,7 +19,7 @@ impl Ledger {
     pub async fn numbers(&self, targets: &[&Target]) -> Result<LedgerNumbers, Error> {
         let mut pipe = redis::pipe();
         pipe.cmd("TIME").zrange_withscores(self.keys().name("due"), 0, -1).zcard(self.keys().name("dead_letters"));
-        for state in STATES {
+        for state in JobState::ALL {
             pipe.zcard(self.keys().of("jobs:state", state.as_str()));
         }
         for target in targets {
@@ -39,14 +27,14 @@ impl Ledger {
         }
         let mut answers: Vec<Value> =
             pipe.query_async(&mut self.connection().await?).await.map_err(Error::unavailable("count"))?;
-        let leases = answers.split_off(3 + STATES.len());
+        let leases = answers.split_off(3 + JobState::ALL.len());
         let states = answers.split_off(3);
         let bad = |error| Error::corrupt("numbers", error);
         let (time, due, dead_letters) = Fixed::from_redis_value(Value::Array(answers)).map_err(bad)?;
         let now = time.0 * 1_000 + time.1 / 1_000 + self.0.clock.shift_ms();
 
         let mut jobs = BTreeMap::new();
-        for (state, count) in STATES.into_iter().zip(states) {
+        for (state, count) in JobState::ALL.into_iter().zip(states) {
             jobs.insert(state.as_str(), u64::from_redis_value(count).map_err(bad)?);
         }
         let mut held = Vec::new();

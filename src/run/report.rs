@@ -1,7 +1,6 @@
 //! What a run tells the ledger of one fabric.
 
 use crate::domain::change::Change;
-use crate::domain::directory::DirectoryReport;
 use crate::domain::fate::Fate;
 use crate::domain::key::Key;
 use crate::domain::names::{FabricName, Oid};
@@ -111,18 +110,8 @@ fn names(part: &Part, memory: &FabricMemory, key: &Key) -> bool {
 }
 
 fn frame(claim: &Claim, fabric: &FabricName, head: Option<&Oid>) -> FabricReport {
-    FabricReport {
-        run: claim.run.clone(),
-        fabric: fabric.clone(),
-        closed_because: claim.closed_because,
-        dry_run: false,
-        planned_on: head.cloned(),
-        commit: None,
-        proposal: None,
-        counts: Counts::default(),
-        items: Vec::new(),
-        directory: DirectoryReport::default(),
-    }
+    let empty = FabricReport::empty(claim.run.clone(), fabric.clone(), claim.closed_because);
+    FabricReport { planned_on: head.cloned(), ..empty }
 }
 
 /// Counts what the items say; NetBox's writes are counted from what was sent.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::Failure;
 use crate::load::{self, Outcome, Request};
 use crate::process;
 use crate::redis::Benchmarked;
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{NETBOX_SECRET, Shape, WEBHOOK, World, fabric_name};
 

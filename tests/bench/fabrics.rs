@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Failure;
 use crate::load;
 use crate::process;
 use crate::stats::Spread;
 use crate::support::git_server::Bare;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{BRANCH, Shape, World, fabric_name};
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Failure;
 use crate::process;
 use crate::redis::Redis;
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{Shape, World, fabric_name};
 

@@ -1,7 +1,6 @@
 //! One batch through GitHub's API, beside a commit for each file: two requests, one that asks for the file's id and one
 //! that writes it. Every answer of the stand-in comes late.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -10,18 +9,17 @@ use bytes::Bytes;
 use fgd_sync::domain::edit::{CommitMessage, Edit, Edits, RUN_TRAILER, Signature};
 use fgd_sync::domain::names::{BranchName, RepoName, RunId, Target};
 use fgd_sync::domain::path::RepoPath;
-use fgd_sync::domain::secret::SecretSource;
-use fgd_sync::repo::github::pace::InProcessPace;
-use fgd_sync::repo::github::{Auth, GitHubRepository, Options, Signing, Timeouts};
+use fgd_sync::repo::github::GitHubRepository;
 use fgd_sync::repo::{Error, Repository};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::Failure;
 use crate::stats::Spread;
 use crate::support::fakes::github::{GitHub, TOKEN};
 use crate::support::git_server::Bare;
+use crate::support::github_options::github_options;
 use crate::support::lease::proof_for;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::BRANCH;
 
@@ -92,22 +90,8 @@ fn lines(ours: &[Cost], single: &[Cost]) -> Vec<Line> {
     ]
 }
 
-/// Without a gap between writes, as with a GitHub of one's own.
 fn open(github: &GitHub) -> Result<GitHubRepository, Failure> {
-    let api = github.rest_url();
-    let options = Options {
-        api: api.parse().map_err(|error| Failure(format!("{api} is no address: {error}")))?,
-        owner: "acme".to_owned(),
-        name: "batch".to_owned(),
-        auth: Auth::Token(SecretSource::Text(TOKEN.into())),
-        installations: Arc::default(),
-        pace: Arc::new(InProcessPace::new(Duration::ZERO)),
-        ca_file: None,
-        proxy: None,
-        timeouts: Timeouts::default(),
-        signing: Signing::Nobody,
-    };
-    GitHubRepository::open(options).map_err(failed)
+    GitHubRepository::open(github_options(&github.rest_url(), "acme/batch", TOKEN)).map_err(failed)
 }
 
 /// As a run does it: where the branch is, what is there, one commit.

@@ -19,9 +19,9 @@ use fgd_sync::plan::{KeySides, NetBoxSide, NetBoxWrite, RawContent, RawFile, Sid
 use fgd_sync::validate::{Crds, validate};
 use serde_json::Value;
 
-use crate::Failure;
 use crate::planner::{empty_sides, milliseconds};
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{fabric_name, servers};
 

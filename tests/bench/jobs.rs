@@ -4,18 +4,17 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use secrecy::SecretString;
 
 use fgd_sync::domain::change::{Change, ObjectEvent};
-use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::key::ObjectId;
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
-use fgd_sync::domain::report::{Counts, FabricReport};
+use fgd_sync::domain::report::FabricReport;
 use fgd_sync::ledger::types::{Accept, Claim, Origin, PartOutcome, Settlement};
 use fgd_sync::ledger::{self, Clock, Connection, Ledger};
 
-use crate::Failure;
 use crate::load::{self, Request};
 use crate::redis::Redis;
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{API_TOKEN, BRANCH, Shape, World, fabric_name, scratch};
 
@@ -115,18 +114,7 @@ fn accept(number: usize) -> Accept {
 }
 
 fn settlement(claim: &Claim) -> Settlement {
-    let report = |fabric: &FabricName| FabricReport {
-        run: claim.run.clone(),
-        fabric: fabric.clone(),
-        closed_because: claim.closed_because,
-        dry_run: false,
-        planned_on: None,
-        commit: None,
-        proposal: None,
-        counts: Counts::default(),
-        items: Vec::new(),
-        directory: DirectoryReport::default(),
-    };
+    let report = |fabric: &FabricName| FabricReport::empty(claim.run.clone(), fabric.clone(), claim.closed_because);
     let done = |fabric: &FabricName| PartOutcome::Done { report: Box::new(report(fabric)), held: false };
     Settlement { parts: claim.parts.iter().map(|part| (part.fabric.clone(), done(&part.fabric))).collect(), head: None }
 }

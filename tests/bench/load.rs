@@ -12,7 +12,7 @@ use sha2::Sha512;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Failure;
+use crate::support::process::Failure;
 
 /// One HTTP/1.1 request, as it goes over the wire.
 pub type Request = Vec<u8>;

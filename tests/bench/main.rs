@@ -24,32 +24,10 @@ mod world;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::fmt;
 use std::process::ExitCode;
 
+use support::process::Failure;
 use table::Line;
-
-/// Why a benchmark could not be run, for a person.
-#[derive(Debug)]
-pub struct Failure(pub String);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        Self(error.to_string())
-    }
-}
 
 /// The benchmarks by name, in the order that they run in.
 const NAMES: [&str; 11] =

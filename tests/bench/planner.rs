@@ -18,9 +18,9 @@ use fgd_sync::plan::managed::{ManagedFile, read_document};
 use fgd_sync::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, Sides, Unchanged, plan_fabric};
 use serde_json::{Map, Value};
 
-use crate::Failure;
 use crate::stats::Spread;
 use crate::support::fakes::netbox::Object;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::servers;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::Failure;
+use crate::support::process::Failure;
 
 /// Kernel ticks in a second, as `/proc/<pid>/stat` counts: 100 on every Linux of today.
 const TICKS: f64 = 100.0;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::Failure;
+use crate::support::process::Failure;
 
 /// Longest wait for a server or a command.
 const PATIENCE: Duration = Duration::from_secs(20);

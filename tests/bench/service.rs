@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::Failure;
 use crate::load;
+use crate::support::process::{Failure, failed};
 use crate::world::API_TOKEN;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -103,10 +103,7 @@ impl Service {
     }
 
     fn failed(&self, what: &str) -> Failure {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(20)..].join("\n  ");
-        Failure(format!("{what}\n  the end of its log:\n  {last}"))
+        failed(what, &self.log)
     }
 }
 

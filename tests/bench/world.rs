@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::Failure;
 use crate::load::{self, Request};
 use crate::redis::Redis;
 use crate::service::Service;
 use crate::support::fakes::netbox::{Delivery, NetBox, Object, TOKEN};
 use crate::support::git_server::{Bare, GitServer};
+use crate::support::process::Failure;
 
 /// Protect nothing: all of it listens on this machine only.
 pub const API_TOKEN: &str = "bench-api-token";

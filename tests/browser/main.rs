@@ -14,10 +14,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-use support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds, push_body, sign_as_github};
+use support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds};
 use support::fakes::netbox::{NetBox, Object, TOKEN};
 use support::git_server::{Bare, GitServer, Person, Pushed};
-use support::process::{Failure, Service, client, free_port};
+use support::process::{Failure, Service, free_port};
 
 const BRANCH: &str = "main";
 const REPOSITORY: &str = "fabrics.git";
@@ -162,7 +162,7 @@ impl Stage {
     async fn deliver(&mut self) -> Result<usize, Failure> {
         let mut sent = 0;
         while let Ok(pushed) = self.pushes.try_recv() {
-            self.send_push(&pushed).await?;
+            self.tell_push(&pushed).await?;
             sent += 1;
         }
         for answer in self.netbox.deliver_all(None).await {
@@ -175,16 +175,8 @@ impl Stage {
         Ok(sent)
     }
 
-    async fn send_push(&self, pushed: &Pushed) -> Result<(), Failure> {
-        let body = push_body(&self.git.url(REPOSITORY), pushed);
-        let request = client()
-            .post(format!("{}/webhooks/github", self.address))
-            .header("X-GitHub-Event", "push")
-            .header("X-GitHub-Delivery", pushed.after.clone().unwrap_or_default())
-            .header("X-Hub-Signature-256", sign_as_github(GIT_SECRET, body.as_bytes()))
-            .header("Content-Type", "application/json");
-        request.body(body).send().await?.error_for_status()?;
-        Ok(())
+    async fn tell_push(&self, pushed: &Pushed) -> Result<(), Failure> {
+        self.service.tell_push(&self.git.url(REPOSITORY), pushed, GIT_SECRET).await
     }
 
     async fn stay(&mut self) -> Result<(), Failure> {

@@ -6,17 +6,15 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::repo::Repository;
-use fgd_sync::repo::github::pace::InProcessPace;
-use fgd_sync::repo::github::{Auth, GitHubRepository, Options, Signing, Timeouts};
+use fgd_sync::repo::github::GitHubRepository;
 use serde_json::{Value, json};
 
 use support::contract::Subject;
 use support::emulated::{Emulated, REPOSITORY, TOKEN};
 use support::git_server::{Bare, Person};
+use support::github_options::github_options;
 
 /// The contract less what the emulator has nothing for: rules, and branches that go away beside it. It also gives out no
 /// more than 5,000 requests an hour, which the largest commit's files use up on their way to the bare repository.
@@ -73,20 +71,7 @@ impl OnEmulator {
 
 impl Subject for OnEmulator {
     fn repository(&self) -> Arc<dyn Repository> {
-        let (owner, name) = REPOSITORY.split_once('/').unwrap();
-        let options = Options {
-            api: self.0.rest_url().parse().unwrap(),
-            owner: owner.to_owned(),
-            name: name.to_owned(),
-            auth: Auth::Token(SecretSource::Text(TOKEN.into())),
-            installations: Arc::default(),
-            pace: Arc::new(InProcessPace::new(Duration::ZERO)),
-            ca_file: None,
-            proxy: None,
-            timeouts: Timeouts::default(),
-            signing: Signing::Nobody,
-        };
-        Arc::new(GitHubRepository::open(options).unwrap())
+        Arc::new(GitHubRepository::open(github_options(&self.0.rest_url(), REPOSITORY, TOKEN)).unwrap())
     }
 
     fn person(&self) -> Person {

@@ -23,28 +23,17 @@ use fgd_sync::domain::lease::LeaseProof;
 use fgd_sync::domain::names::{BranchName, Oid, RepoName, RunId, Target};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::secret::SecretSource;
-use fgd_sync::repo::github::pace::InProcessPace;
 use fgd_sync::repo::github::{Auth, GitHubRepository, Options, Signing, Timeouts};
 use fgd_sync::repo::{Error, Repository};
 
 use crate::support::fakes::github::{GitHub, Route, TOKEN};
 use crate::support::git_server::{Bare, Person};
+use crate::support::github_options::github_options;
 use crate::support::lease::proof_for;
 
-/// With the stand-in's token, and no gap between writes.
-pub fn options_for(github: &GitHub, owner: &str, name: &str) -> Options {
-    Options {
-        api: github.rest_url().parse().unwrap(),
-        owner: owner.to_owned(),
-        name: name.to_owned(),
-        auth: Auth::Token(SecretSource::Text(TOKEN.into())),
-        installations: Arc::default(),
-        pace: Arc::new(InProcessPace::new(Duration::ZERO)),
-        ca_file: None,
-        proxy: None,
-        timeouts: Timeouts::default(),
-        signing: Signing::Nobody,
-    }
+/// A repository (`owner/name`) of the stand-in, with its token.
+pub fn options_for(github: &GitHub, repository: &str) -> Options {
+    github_options(&github.rest_url(), repository, TOKEN)
 }
 
 /// A stand-in with one repository, `acme/fabric`, and a person's first commit on `main`.
@@ -73,7 +62,7 @@ impl Scene {
     }
 
     fn options(&self) -> Options {
-        options_for(&self.github, "acme", "fabric")
+        options_for(&self.github, "acme/fabric")
     }
 
     /// Another replica, with nothing remembered.

@@ -83,7 +83,7 @@ async fn deliveries_that_never_arrived_are_asked_for_and_those_that_did_are_not(
     hosted.hook("http://127.0.0.1:9/webhooks/github", "a-secret", ContentType::Json);
     person.write("a.yaml", "a: 2\n").push("main", "second");
     github.deliver_all().await;
-    let repository = GitHubRepository::open(options_for(&github, "acme", "fabric")).unwrap();
+    let repository = GitHubRepository::open(options_for(&github, "acme/fabric")).unwrap();
 
     let asked = repository.ask_again(&"http://127.0.0.1:9/webhooks/github".parse().unwrap()).await.unwrap();
     let elsewhere = repository.ask_again(&RECEIVER.parse().unwrap()).await.unwrap();

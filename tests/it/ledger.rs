@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fgd_sync::domain::change::{Change, ObjectEvent};
-use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::key::{Key, ObjectId};
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::{BranchName, FabricName, JobId, NetBoxName, RepoName, Target};
@@ -103,18 +102,7 @@ async fn state(ledger: &Ledger, job: &JobId) -> JobState {
 }
 
 fn report(claim: &Claim, fabric: &FabricName) -> Box<FabricReport> {
-    Box::new(FabricReport {
-        run: claim.run.clone(),
-        fabric: fabric.clone(),
-        closed_because: claim.closed_because,
-        dry_run: false,
-        planned_on: None,
-        commit: None,
-        proposal: None,
-        counts: Counts::default(),
-        items: Vec::new(),
-        directory: DirectoryReport::default(),
-    })
+    Box::new(FabricReport::empty(claim.run.clone(), fabric.clone(), claim.closed_because))
 }
 
 fn error(code: &str) -> JobError {

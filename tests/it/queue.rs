@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fgd_sync::domain::change::Change;
-use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::names::{BranchName, FabricName, JobId, RepoName, Target};
-use fgd_sync::domain::report::{Counts, FabricReport, JobState};
+use fgd_sync::domain::report::{FabricReport, JobState};
 use fgd_sync::ledger::types::{Accept, Claim, Job, Origin, PartOutcome, Settlement};
 use fgd_sync::ledger::{Clock, Connection, Ledger, Options};
 use fgd_sync::queue::{self, Work, WorkerOptions, work};
@@ -75,18 +74,7 @@ impl Work for Fake {
 
         let fabric = claim.parts[0].fabric.clone();
         assert!(!self.panics.contains(fabric.as_str()), "{fabric} always fails");
-        let report = FabricReport {
-            run: claim.run.clone(),
-            fabric: fabric.clone(),
-            closed_because: claim.closed_because,
-            dry_run: false,
-            planned_on: None,
-            commit: None,
-            proposal: None,
-            counts: Counts::default(),
-            items: Vec::new(),
-            directory: DirectoryReport::default(),
-        };
+        let report = FabricReport::empty(claim.run.clone(), fabric.clone(), claim.closed_because);
         Settlement { parts: vec![(fabric, PartOutcome::Done { report: Box::new(report), held: false })], head: None }
     }
 }

@@ -159,7 +159,7 @@ impl OnGitHub {
 
 impl Subject for OnGitHub {
     fn repository(&self) -> Arc<dyn Repository> {
-        Arc::new(GitHubRepository::open(options_for(&self.github, "acme", "fabric")).unwrap())
+        Arc::new(GitHubRepository::open(options_for(&self.github, "acme/fabric")).unwrap())
     }
 
     fn person(&self) -> Person {

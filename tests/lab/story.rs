@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::netbox::LabNetBox;
-use crate::support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds, push_body, sign_as_github};
+use crate::support::app::{FABRIC, GIT_SECRET, NETBOX_SECRET, drop_of_all_kinds};
 use crate::support::git_server::{Bare, GitServer, Person, Pushed};
-use crate::support::process::{Failure, Service, binary, client, free_port};
+use crate::support::process::{Failure, Service, binary, free_port};
 
 const BRANCH: &str = "main";
 const REPOSITORY: &str = "fabrics.git";
@@ -187,7 +187,7 @@ impl Story {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => return Ok(()),
                 pushed = self.pushes.recv() => match pushed {
-                    Some(pushed) => self.send_push(&pushed).await?,
+                    Some(pushed) => self.tell_push(&pushed).await?,
                     None => return Ok(()),
                 },
                 () = tokio::time::sleep(LOOK) => {
@@ -205,7 +205,7 @@ impl Story {
         loop {
             let mut sent = self.netbox.deliver().await?;
             while let Ok(pushed) = self.pushes.try_recv() {
-                self.send_push(&pushed).await?;
+                self.tell_push(&pushed).await?;
                 sent += 1;
             }
             self.service.settled(PATIENCE).await?;
@@ -224,16 +224,8 @@ impl Story {
         }
     }
 
-    async fn send_push(&self, pushed: &Pushed) -> Result<(), Failure> {
-        let body = push_body(&self.git.url(REPOSITORY), pushed);
-        let request = client()
-            .post(format!("{}/webhooks/github", self.address))
-            .header("X-GitHub-Event", "push")
-            .header("X-GitHub-Delivery", pushed.after.clone().unwrap_or_default())
-            .header("X-Hub-Signature-256", sign_as_github(GIT_SECRET, body.as_bytes()))
-            .header("Content-Type", "application/json");
-        request.body(body).send().await?.error_for_status()?;
-        Ok(())
+    async fn tell_push(&self, pushed: &Pushed) -> Result<(), Failure> {
+        self.service.tell_push(&self.git.url(REPOSITORY), pushed, GIT_SECRET).await
     }
 
     async fn show_fates(&self) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ pub mod emulated;
 pub mod fakes;
 pub mod front;
 pub mod git_server;
+pub mod github_options;
 pub mod hold;
 pub mod lease;
 pub mod process;

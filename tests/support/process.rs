@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::app::{push_body, sign_as_github};
+use super::git_server::Pushed;
+
 /// Why a story could not go on, for a person.
 #[derive(Debug)]
 pub struct Failure(pub String);
@@ -85,6 +88,19 @@ impl Service {
         Ok(answer.error_for_status()?.json().await?)
     }
 
+    /// Tells it of a push, as GitHub does; `secret` is its repository's.
+    pub async fn tell_push(&self, clone_url: &str, pushed: &Pushed, secret: &str) -> Result<(), Failure> {
+        let body = push_body(clone_url, pushed);
+        let request = client()
+            .post(format!("{}/webhooks/github", self.address))
+            .header("X-GitHub-Event", "push")
+            .header("X-GitHub-Delivery", pushed.after.clone().unwrap_or_default())
+            .header("X-Hub-Signature-256", sign_as_github(secret, body.as_bytes()))
+            .header("Content-Type", "application/json");
+        request.body(body).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Waits until there are jobs, and every one has ended.
     pub async fn settled(&self, patience: Duration) -> Result<(), Failure> {
         let started = Instant::now();
@@ -118,10 +134,7 @@ impl Service {
 
     /// A failure that shows the end of the log.
     pub fn failed(&self, what: &str) -> Failure {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(20)..].join("\n  ");
-        Failure(format!("{what}\n  the end of its log:\n  {last}"))
+        failed(what, &self.log)
     }
 }
 
@@ -133,6 +146,14 @@ impl Drop for Service {
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
+}
+
+/// A failure of a service that wrote this log, with the end of it.
+pub fn failed(what: &str, log: &Path) -> Failure {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(20)..].join("\n  ");
+    Failure(format!("{what}\n  the end of its log:\n  {last}"))
 }
 
 /// A port that is free now.

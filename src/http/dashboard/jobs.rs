@@ -29,18 +29,6 @@ pub(super) struct JobsPage {
     cursor: Option<String>,
 }
 
-const STATES: [JobState; 9] = [
-    JobState::Queued,
-    JobState::Running,
-    JobState::Waiting,
-    JobState::Held,
-    JobState::Stalled,
-    JobState::Succeeded,
-    JobState::Failed,
-    JobState::Dead,
-    JobState::Cancelled,
-];
-
 /// `GET /jobs`
 pub(super) async fn list(
     viewer: Viewer,
@@ -70,7 +58,7 @@ fn filter(viewer: &Viewer, state: &HttpState, fabric: &str, wanted: &str) -> Mar
                 "State"
                 select name="state" {
                     option value="" { "any" }
-                    @for each in STATES {
+                    @for each in JobState::ALL {
                         option value=(each.as_str()) selected[each.as_str() == wanted] { (each.as_str()) }
                     }
                 }

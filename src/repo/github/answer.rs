@@ -103,19 +103,7 @@ fn permissions(header: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
-    fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Reply {
-        let header = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: headers.iter().map(header).collect::<HeaderMap>(),
-            body: body.into(),
-            moved: None,
-        }
-    }
+    use crate::repo::github::transport::tests::reply;
 
     #[test]
     fn a_missing_permission_is_named() {

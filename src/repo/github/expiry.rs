@@ -82,14 +82,11 @@ fn parse(text: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderValue};
+    use crate::repo::github::transport;
 
     fn reply(expires: Option<&'static str>) -> Reply {
-        let mut headers = HeaderMap::new();
-        if let Some(expires) = expires {
-            headers.insert("github-authentication-token-expiration", HeaderValue::from_static(expires));
-        }
-        Reply { status: reqwest::StatusCode::OK, headers, body: Default::default(), moved: None }
+        let header = expires.map(|expires| ("github-authentication-token-expiration", expires));
+        transport::tests::reply(200, header.as_slice(), "")
     }
 
     #[test]

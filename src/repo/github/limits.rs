@@ -78,19 +78,7 @@ fn number(reply: &Reply, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
-    fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Reply {
-        let header = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: headers.iter().map(header).collect::<HeaderMap>(),
-            body: body.into(),
-            moved: None,
-        }
-    }
+    use crate::repo::github::transport::tests::reply;
 
     fn at(reply: &Reply) -> (Option<Told>, bool) {
         let limits = of(reply, Resource::Rest, UNIX_EPOCH + Duration::from_secs(1_000));

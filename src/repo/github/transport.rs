@@ -170,3 +170,22 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use reqwest::header::HeaderName;
+
+    /// A complete answer.
+    pub fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Reply {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.iter().map(header).collect(),
+            body: body.into(),
+            moved: None,
+        }
+    }
+}

@@ -6,11 +6,11 @@ use std::time::Instant;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::Failure;
 use crate::process;
 use crate::stats::Spread;
 use crate::support::fakes::netbox::TOKEN;
 use crate::support::git_server::{Bare, Person};
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{BRANCH, Shape, World, fabric_name, servers};
 

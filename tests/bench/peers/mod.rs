@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Failure;
 use crate::accept::{CONNECTIONS, NO_RUNS, signed};
 use crate::load;
 use crate::redis::Redis;
 use crate::stats::Spread;
+use crate::support::process::Failure;
 use crate::table::{Goal, Line, short};
 use crate::world::{NETBOX_SECRET, Shape, World, free_address, scratch};
 
@@ -94,11 +94,12 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
         peer.install()?;
         theirs.extend(PROCESSES.map(|processes| (peer, processes, Vec::new())));
     }
-    let mut ours = Vec::new();
+    let (mut ours, mut ceilings) = (Vec::new(), Vec::new());
     for number in 1..=ROUNDS {
-        let rate = our_rate().await?;
-        print!("  round {number}: {}/s", short(rate));
-        ours.push(rate);
+        let OurRates { accepted, empty } = our_rates().await?;
+        print!("  round {number}: {}/s of at most {}/s", short(accepted), short(empty));
+        ours.push(accepted);
+        ceilings.push(empty);
         for (peer, processes, rates) in &mut theirs {
             let rate = peer.rate(*processes).await?;
             print!("; {} {processes}: {}/s", peer.name, short(rate));
@@ -114,7 +115,14 @@ pub async fn run() -> Result<Vec<Line>, Failure> {
         ratio: Some(Spread::of(ours.iter().zip(rates).map(|(ours, theirs)| ours / theirs))),
         goal: if *processes == 1 { Goal::RatioAtLeast(peer.goal) } else { Goal::None },
     };
-    Ok(theirs.iter().map(line).collect())
+    let ceiling = Line {
+        what: "empty answers (GET /healthz), same load".to_owned(),
+        measured: format!("{}/s", middle(&ceilings)),
+        beside: format!("accept: {}/s", middle(&ours)),
+        ratio: Some(Spread::of(ceilings.iter().zip(&ours).map(|(ceiling, ours)| ceiling / ours))),
+        goal: Goal::None,
+    };
+    Ok(theirs.iter().map(line).chain([ceiling]).collect())
 }
 
 /// What another receiver has in an image of its own.
@@ -139,10 +147,22 @@ fn at_most(calls: usize) -> usize {
     bound.map_or(calls, |bound: usize| calls.min(bound))
 }
 
-async fn our_rate() -> Result<f64, Failure> {
+struct OurRates {
+    accepted: f64,
+    /// Answers with nothing done: what this server and this load come to at most on this machine.
+    empty: f64,
+}
+
+async fn our_rates() -> Result<OurRates, Failure> {
     let world = World::start(&Shape { settings: NO_RUNS, ..Shape::default() }).await?;
-    let requests = (1..=at_most(CALLS)).map(signed).collect();
-    Ok(load::send(world.service.address(), requests, CONNECTIONS).await?.require(202)?.rate())
+    let calls = at_most(CALLS);
+    let accepted = send(&world, (1..=calls).map(signed).collect()).await?.require(202)?.rate();
+    let empty = send(&world, vec![load::get("/healthz", ""); calls]).await?.require(200)?.rate();
+    Ok(OurRates { accepted, empty })
+}
+
+async fn send(world: &World, requests: Vec<load::Request>) -> Result<load::Outcome, Failure> {
+    load::send(world.service.address(), requests, CONNECTIONS).await
 }
 
 impl Peer {

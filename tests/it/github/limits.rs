@@ -49,7 +49,7 @@ async fn while_one_waits_nobody_with_its_token_asks() {
     let scene = Scene::start();
     scene.github.create("acme", "other");
     let options = scene.options();
-    let other = Options { pace: Arc::clone(&options.pace), ..options_for(&scene.github, "acme", "other") };
+    let other = Options { pace: Arc::clone(&options.pace), ..options_for(&scene.github, "acme/other") };
     let (one, other) = (GitHubRepository::open(options).unwrap(), GitHubRepository::open(other).unwrap());
     scene.github.fault(Route::GetRef, Fault::Secondary { retry_after: Some(30) });
     one.head(&main()).await.unwrap_err();

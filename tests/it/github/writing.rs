@@ -135,7 +135,7 @@ async fn writes_of_one_repository_come_one_at_a_time() {
 async fn an_empty_repository_gets_one_whole_commit() {
     let github = GitHub::start();
     let bare = github.create("acme", "fabric").bare();
-    let repository = GitHubRepository::open(options_for(&github, "acme", "fabric")).unwrap();
+    let repository = GitHubRepository::open(options_for(&github, "acme/fabric")).unwrap();
 
     let ours = commit(&repository, None, &many(120)).await.unwrap();
 

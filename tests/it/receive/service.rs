@@ -9,12 +9,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use fgd_sync::domain::change::Change;
-use fgd_sync::domain::directory::DirectoryReport;
 use fgd_sync::domain::kind::Catalogue;
 use fgd_sync::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use fgd_sync::domain::path::RepoPath;
 use fgd_sync::domain::policy::{Fabric, Policy};
-use fgd_sync::domain::report::{Counts, FabricReport};
+use fgd_sync::domain::report::FabricReport;
 use fgd_sync::domain::role::Role;
 use fgd_sync::http::{HttpState, Limits, NetBoxSender, RepositorySender, Routing, Token, Tokens, serve};
 use fgd_sync::ledger::types::{Claim, Delivered, DeliveryFilter, Ignored, PartOutcome, Settlement};
@@ -258,18 +257,7 @@ pub fn tokens() -> Tokens {
 
 /// A part that ended with nothing to do.
 pub fn done(claim: &Claim, fabric: &FabricName) -> PartOutcome {
-    let report = FabricReport {
-        run: claim.run.clone(),
-        fabric: fabric.clone(),
-        closed_because: claim.closed_because,
-        dry_run: false,
-        planned_on: None,
-        commit: None,
-        proposal: None,
-        counts: Counts::default(),
-        items: Vec::new(),
-        directory: DirectoryReport::default(),
-    };
+    let report = FabricReport::empty(claim.run.clone(), fabric.clone(), claim.closed_because);
     PartOutcome::Done { report: Box::new(report), held: false }
 }
 
