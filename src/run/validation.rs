@@ -1,6 +1,6 @@
 //! Holds what a run would carry over to the rules of its fabric; what already stands on both sides is left alone.
 
-use std::cell::LazyCell;
+use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
@@ -26,9 +26,9 @@ pub fn hold_to_rules(sides: &mut Sides, subnets: &Subnets, crds: &Crds, policy: 
     if policy.validation == Validation::Off {
         return;
     }
-    let rules = Rules { crds, policy, known: LazyCell::new(|| known(sides, subnets)) };
+    let rules = Rules { crds, policy, sides, subnets, known: OnceCell::new() };
     let mut warnings = Vec::new();
-    let rejected = rules.raw_documents(sides, &mut warnings);
+    let rejected = rules.raw_documents(&mut warnings);
     let held = sides.keys.iter().filter_map(|(key, of)| {
         let spec = sides.catalogue.get(&key.kind)?;
         rules.sides_of(spec, key, of, &mut warnings)
@@ -89,27 +89,29 @@ fn as_document(shared: &Shared, api_version: &str) -> Document {
     Document { key: shared.key.clone(), body }
 }
 
-struct Rules<'a, F: FnOnce() -> Known<'a>> {
+struct Rules<'a> {
     crds: &'a Crds,
     policy: &'a Policy,
-    /// Not made where nothing is held to anything.
-    known: LazyCell<Known<'a>, F>,
+    sides: &'a Sides,
+    subnets: &'a Subnets,
+    /// Made once something is held to it.
+    known: OnceCell<Known<'a>>,
 }
 
-impl<'a, F: FnOnce() -> Known<'a>> Rules<'a, F> {
+impl Rules<'_> {
     fn findings(&self, document: &Document) -> Vec<Finding> {
         let mut findings = validate(document, self.crds, self.policy.validation);
-        findings.extend(references(document, &self.known));
+        findings.extend(references(document, self.known.get_or_init(|| known(self.sides, self.subnets))));
         findings
     }
 
     /// What takes the place of raw documents with errors: number of the file, place in it, content.
-    fn raw_documents(&self, sides: &Sides, warnings: &mut Vec<Warning>) -> Vec<(usize, usize, RawContent)> {
+    fn raw_documents(&self, warnings: &mut Vec<Warning>) -> Vec<(usize, usize, RawContent)> {
         let mut rejected = Vec::new();
-        for (number, file) in sides.raw.iter().enumerate() {
+        for (number, file) in self.sides.raw.iter().enumerate() {
             for (place, found) in file.documents.iter().enumerate() {
                 let RawContent::Document(document) = &found.content else { continue };
-                if sides.remembered.contains_key(&file.id(place)) {
+                if self.sides.remembered.contains_key(&file.id(place)) {
                     continue;
                 }
                 let findings = self.findings(document);
