@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use url::Url;
 
@@ -102,6 +103,13 @@ impl Opening<'_> {
         Ok(Arc::new(opened))
     }
 
+    fn clock(&self) -> github::Now {
+        match self.ledger.map(Ledger::clock).cloned() {
+            Some(clock) => Arc::new(move || clock.now()),
+            None => Arc::new(Instant::now),
+        }
+    }
+
     fn github_options(&self, access: &config::GitHub) -> github::Options {
         let (connect, write) = write_limits(self.settings.lease);
         github::Options {
@@ -123,6 +131,7 @@ impl Opening<'_> {
                 config::Signing::Nobody => github::Signing::Nobody,
                 config::Signing::Server => github::Signing::GitHub,
             },
+            now: self.clock(),
         }
     }
 }

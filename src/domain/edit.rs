@@ -39,6 +39,8 @@ pub enum Edit {
     Write(Bytes),
     /// The same for a file that comes from another path: when new, it has the mode that the base has there.
     Move { from: RepoPath, bytes: Bytes },
+    /// The same for a file that an earlier commit had: when new, it has the mode that it had there.
+    Restore { bytes: Bytes, executable: bool },
     /// The path is gone; harmless where it is already.
     Delete,
 }
@@ -47,7 +49,7 @@ impl Edit {
     /// What the file holds from now on; `None` when it is gone.
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
-            Self::Write(bytes) | Self::Move { bytes, .. } => Some(bytes),
+            Self::Write(bytes) | Self::Move { bytes, .. } | Self::Restore { bytes, .. } => Some(bytes),
             Self::Delete => None,
         }
     }

@@ -53,6 +53,10 @@ pub struct Facts<'a> {
     pub conflicts: u64,
     /// What the last run that came through did; `None` before the first.
     pub last_run: Option<&'a FabricReport>,
+    /// What the last run refused that refused or changed something: one that finds nothing to do takes nothing back.
+    pub rejected: Rejected,
+    /// When the last run ended that changed something: RFC 3339, UTC, milliseconds.
+    pub changed: Option<String>,
     /// Our last commit for it.
     pub commit: Option<&'a Oid>,
     /// When the last run came through: RFC 3339, UTC, milliseconds.
@@ -71,11 +75,32 @@ pub struct FabricState {
     pub held: u64,
     /// Our last commit for it.
     pub commit: Option<Oid>,
-    /// Raw documents that were refused, a line each, until a later run changes something: the first few, and how many.
+    /// Raw documents that were refused, until a later run changes something.
     #[serde(default)]
-    pub rejected: (u64, Vec<String>),
+    pub rejected: Rejected,
     /// When the last run came through that changed something, or the status: RFC 3339, UTC, milliseconds.
     pub last_sync: Option<String>,
+}
+
+/// Raw documents that a run refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    pub count: u64,
+    /// The first few, with their places and reasons.
+    pub lines: Vec<String>,
+}
+
+impl Rejected {
+    /// What this run refused.
+    pub fn of(run: &FabricReport) -> Self {
+        let lines = run.items.iter().filter_map(|item| match item {
+            Item::Document { path, index, line, fate: Fate::Rejected { reason, .. }, .. } => {
+                Some(format!("{path}#{index}, line {line}: {}", reason.message))
+            }
+            Item::Document { .. } | Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
+        });
+        Self { count: run.counts.rejected, lines: lines.take(MOST_NAMED).collect() }
+    }
 }
 
 /// The most objects and documents that the details name.
@@ -88,13 +113,12 @@ impl FabricState {
     pub fn of(facts: &Facts<'_>, before: Option<&Self>) -> Self {
         let waiting: Vec<String> = facts.last_run.into_iter().flat_map(documents).collect();
         let held = facts.held.len() as u64 + waiting.len() as u64;
-        let rejected = rejected(facts, before);
         let (status, details) = match (facts.writing, facts.error, facts.last_run) {
             (Some(count), _, _) => (SyncStatus::Syncing, format!("{count} changes are being written")),
             (None, Some((message, remedy)), _) => (SyncStatus::Error, format!("{message}\nWhat to do: {remedy}")),
             (None, None, None) => (SyncStatus::NeverSynced, String::new()),
-            (None, None, Some(_)) if held + rejected.0 > 0 => {
-                (SyncStatus::OutOfSync, reasons(facts, waiting, &rejected))
+            (None, None, Some(_)) if held + facts.rejected.count > 0 => {
+                (SyncStatus::OutOfSync, reasons(facts, waiting))
             }
             (None, None, Some(_)) => (SyncStatus::InSync, String::new()),
         };
@@ -104,15 +128,13 @@ impl FabricState {
             conflicts: facts.conflicts,
             held,
             commit: facts.commit.cloned(),
-            rejected,
+            rejected: facts.rejected.clone(),
             last_sync: None,
         };
         state.last_sync = match before {
             // The time alone is no news: a run that finds nothing to do leaves NetBox alone.
             Some(before) if status == SyncStatus::Syncing => before.last_sync.clone(),
-            Some(before) if !facts.last_run.is_some_and(changed_something) && state.says_the_same(before) => {
-                before.last_sync.clone()
-            }
+            Some(before) if state.says_the_same(before) => before.last_sync.clone().max(facts.changed.clone()),
             Some(_) | None => facts.last_sync.clone(),
         };
         state
@@ -121,33 +143,6 @@ impl FabricState {
     fn says_the_same(&self, other: &Self) -> bool {
         Self { last_sync: other.last_sync.clone(), ..self.clone() } == *other
     }
-}
-
-/// The raw documents that the last run refused. Our own commit's webhook causes a run that finds nothing to do: it does
-/// not make a partial success whole.
-fn rejected(facts: &Facts<'_>, before: Option<&FabricState>) -> (u64, Vec<String>) {
-    // A run that changed nothing may overtake the word about the one before it: its commit tells.
-    let is_the_same = |run: &FabricReport, before: &FabricState| {
-        run.counts.rejected == 0 && !changed_something(run) && facts.commit == before.commit.as_ref()
-    };
-    match (facts.last_run, before) {
-        (Some(run), Some(before)) if is_the_same(run, before) => before.rejected.clone(),
-        (Some(run), _) => {
-            let lines = run.items.iter().filter_map(|item| match item {
-                Item::Document { path, index, line, fate: Fate::Rejected { reason, .. }, .. } => {
-                    Some(format!("{path}#{index}, line {line}: {}", reason.message))
-                }
-                Item::Document { .. } | Item::Object { .. } | Item::File { .. } | Item::Warning { .. } => None,
-            });
-            (run.counts.rejected, lines.take(MOST_NAMED).collect())
-        }
-        (None, _) => (0, Vec::new()),
-    }
-}
-
-fn changed_something(run: &FabricReport) -> bool {
-    let counts = &run.counts;
-    run.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
 }
 
 /// The raw documents and files of a run that wait, with their reasons.
@@ -161,7 +156,8 @@ fn documents(run: &FabricReport) -> impl Iterator<Item = String> {
     })
 }
 
-fn reasons(facts: &Facts<'_>, waiting: Vec<String>, (rejected, refused): &(u64, Vec<String>)) -> String {
+fn reasons(facts: &Facts<'_>, waiting: Vec<String>) -> String {
+    let Rejected { count: rejected, lines: refused } = &facts.rejected;
     let counted = [
         (facts.conflicts, "in conflict"),
         ((facts.held.len() as u64).saturating_sub(facts.conflicts), "held"),
@@ -221,7 +217,9 @@ mod tests {
         let run = FabricReport { counts, items: vec![document(waiting), document(rejected)], ..run() };
         let held = vec![(&web, &reason), (&db, &reason)];
 
-        let state = FabricState::of(&Facts { held, conflicts: 1, last_run: Some(&run), ..Facts::default() }, None);
+        let rejected = Rejected::of(&run);
+        let facts = Facts { held, conflicts: 1, last_run: Some(&run), rejected, ..Facts::default() };
+        let state = FabricState::of(&facts, None);
 
         assert_eq!((state.status, state.conflicts, state.held), (SyncStatus::OutOfSync, 1, 3));
         assert_eq!(
@@ -230,21 +228,6 @@ mod tests {
              VPC/default/web: both changed it\nVPC/default/db: both changed it\n\
              lab/raw/a.yaml#1, line 7: a link\nlab/raw/a.yaml#1, line 7: no YAML"
         );
-    }
-
-    #[test]
-    fn a_refusal_is_told_until_something_changes_even_where_an_idle_run_overtakes_the_word_about_it() {
-        let commit = |digit: &str| -> Oid { digit.repeat(40).parse().unwrap() };
-        let (first, second) = (commit("1"), commit("2"));
-        let rejected = Fate::Rejected { key: None, reason: Reason::new("not_yaml", "no YAML") };
-        let counts = Counts { rejected: 1, ..Counts::default() };
-        let refusing = FabricReport { counts, items: vec![document(rejected)], commit: Some(first.clone()), ..run() };
-        let idle = run();
-        let facts = |run, commit| Facts { last_run: Some(run), commit: Some(commit), ..Facts::default() };
-        let told = FabricState::of(&facts(&refusing, &first), None);
-
-        assert_eq!(FabricState::of(&facts(&idle, &first), Some(&told)), told);
-        assert_eq!(FabricState::of(&facts(&idle, &second), Some(&told)).status, SyncStatus::InSync);
     }
 
     #[test]
@@ -266,13 +249,18 @@ mod tests {
     #[test]
     fn the_time_is_told_with_a_change_only() {
         let at = |time: &str| Some(time.to_owned());
-        let (idle, busy) = (run(), FabricReport { commit: Some("2".repeat(40).parse().unwrap()), ..run() });
-        let facts = |run, time| Facts { last_run: Some(run), last_sync: at(time), ..Facts::default() };
-        let first = FabricState::of(&facts(&idle, "1"), None);
+        let run = run();
+        let facts = |time| Facts { last_run: Some(&run), last_sync: at(time), ..Facts::default() };
+        let first = FabricState::of(&facts("1"), None);
 
-        assert_eq!(FabricState::of(&facts(&idle, "2"), Some(&first)), first);
-        assert_eq!(FabricState::of(&facts(&busy, "3"), Some(&first)).last_sync, at("3"));
-        let failed = FabricState::of(&Facts { error: Some(("no", "do")), ..facts(&idle, "1") }, Some(&first));
-        assert_eq!(FabricState::of(&facts(&idle, "4"), Some(&failed)).last_sync, at("4"));
+        assert_eq!(FabricState::of(&facts("2"), Some(&first)), first);
+        let changed = Facts { changed: at("2"), ..facts("3") };
+        assert_eq!(
+            FabricState::of(&changed, Some(&first)).last_sync,
+            at("2"),
+            "an idle run overtook the word about it"
+        );
+        let failed = FabricState::of(&Facts { error: Some(("no", "do")), ..facts("1") }, Some(&first));
+        assert_eq!(FabricState::of(&facts("4"), Some(&failed)).last_sync, at("4"));
     }
 }

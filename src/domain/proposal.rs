@@ -47,6 +47,8 @@ pub fn fingerprint(edits: &Edits) -> String {
         let (verb, from, content): (u8, &str, &[u8]) = match edit {
             Edit::Write(bytes) => (b'w', "", bytes),
             Edit::Move { from, bytes } => (b'm', from.as_str(), bytes),
+            Edit::Restore { bytes, executable: false } => (b'r', "", bytes),
+            Edit::Restore { bytes, executable: true } => (b'x', "", bytes),
             Edit::Delete => (b'd', "", &[]),
         };
         hash.update([verb]);

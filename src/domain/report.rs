@@ -125,6 +125,12 @@ impl FabricReport {
             directory: DirectoryReport::default(),
         }
     }
+
+    /// Whether the run wrote anything on either side.
+    pub fn changed_something(&self) -> bool {
+        let counts = &self.counts;
+        self.commit.is_some() || counts.netbox_created + counts.netbox_updated + counts.netbox_deleted > 0
+    }
 }
 
 /// How many items a report keeps.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use redis::{FromRedisValue, ScriptInvocation, Value};
 use ulid::Ulid;
 
+use crate::domain::fabric_state::Rejected;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, JobId, RunId};
 
@@ -130,6 +131,8 @@ struct OutcomeTexts {
     is_real: bool,
     commit: String,
     counts: String,
+    has_changed: bool,
+    rejected: String,
 }
 
 fn write_outcome(call: &mut ScriptInvocation<'_>, outcome: &PartOutcome) {
@@ -140,6 +143,8 @@ fn write_outcome(call: &mut ScriptInvocation<'_>, outcome: &PartOutcome) {
             is_real: !report.dry_run,
             commit: report.commit.clone().map(String::from).unwrap_or_default(),
             counts: json(&report.counts),
+            has_changed: report.changed_something(),
+            rejected: if report.counts.rejected > 0 { json(&Rejected::of(report)) } else { String::new() },
             ..OutcomeTexts::default()
         },
         PartOutcome::Transient { error } => failed("transient", error),
@@ -148,8 +153,9 @@ fn write_outcome(call: &mut ScriptInvocation<'_>, outcome: &PartOutcome) {
         PartOutcome::Refused { error } => failed("refused", error),
         PartOutcome::Returned => OutcomeTexts { word: "returned", ..OutcomeTexts::default() },
     };
-    let OutcomeTexts { word, error, after, report, is_real, commit, counts } = texts;
+    let OutcomeTexts { word, error, after, report, is_real, commit, counts, has_changed, rejected } = texts;
     call.arg(word).arg(error).arg(after).arg(report).arg(u8::from(is_real)).arg(commit).arg(counts);
+    call.arg(u8::from(has_changed)).arg(rejected);
 }
 
 fn failed(word: &'static str, error: &JobError) -> OutcomeTexts {

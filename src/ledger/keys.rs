@@ -22,7 +22,7 @@
 //! | `pending_jobs:<fabric>` | zset, by sequence | jobs that wait for the changes | as above | when claimed |
 //! | `batch:<fabric>`, `batch_jobs:<fabric>` | as pending | what a run works on, frozen | claim | when settled |
 //! | `batch_fabrics:<target>` | set | fabrics of the unsettled batch | claim | when settled |
-//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `netbox`, `waits_for` (a server that is left alone) and `waits_to` (the last job that was told so), `error` (JSON), `last_sync`, `lag`, `head` (of its target, as far as it was dealt with for this fabric), `commit`, `committed`, `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
+//! | `fabric:<fabric>` | hash | `target`, debounce (`first`, `last`, `at_once`, `because`), back-off (`attempts`, `not_before`, `blocked`), `batch_of`, `alone`, `netbox`, `waits_for` (a server that is left alone) and `waits_to` (the last job that was told so), `error` (JSON), `last_sync`, `lag`, `head` (of its target, as far as it was dealt with for this fabric), `commit`, `committed`, `changed`, `rejected` (JSON), `adopt`, `new_history`, `compared` (JSON), `directory` (JSON), `shown` (JSON: what NetBox was told) | accept, claim, settle, advance | never |
 //! | `target:<target>` | hash | `head`, `proposal` (JSON), `broken` (history, JSON), `fence`, `settled`; with a batch also `servers` (JSON), `batch`, `worker`, `run`, `because`, `claimed`, `lease_until` | claim, renew, settle, propose, history | never |
 //! | `target_fabrics:<target>` | set | fabrics whose changes go there | accept | with its members |
 //! | `due` | zset, by time | targets; one with an unsettled batch is due when its lease ends | all but advance | with nothing pending |
@@ -67,7 +67,8 @@ use super::Error;
 /// What leaves the layout as it is: a new key; a new field of a record, if whoever does not know it may leave it out and
 /// may drop it when it writes the record (the loss costs another comparison at most). Fields that are not known are passed
 /// over. What needs a new layout: a new word where there is a list of words (a kind of change, a state, a fate), another
-/// type, another meaning.
+/// type, another meaning; and whatever all replicas count by (`at_work`, `circuit`, `broken`): a replica that does not write
+/// it would not be counted, and to find its runs by looking at every target would make each claim as long as their list.
 pub(super) const LAYOUT: u32 = 1;
 /// How long a repeated delivery is recognised: as long as GitHub lets one be sent again by hand, and more.
 pub(super) const DELIVERY_DAYS: u64 = 7;

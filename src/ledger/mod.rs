@@ -128,6 +128,11 @@ impl Ledger {
         &self.0.id
     }
 
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// How long a lease lasts: what keeps one renews it at a third of this.
     pub fn lease(&self) -> Duration {
         self.0.options.lease

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -133,6 +133,11 @@ impl Clock {
     /// Lets this much time pass, for every ledger with a clone of this clock.
     pub fn advance(&self, by: Duration) {
         self.shift_ms.fetch_add(millis(by), Ordering::AcqRel);
+    }
+
+    /// A moment of this machine, as much later as time was let pass.
+    pub fn now(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.shift_ms())
     }
 
     /// How far it is ahead of Redis's clock, in milliseconds.

@@ -119,6 +119,8 @@ impl Ledger {
                 .map(|text| text.parse().map_err(|error| Error::corrupt("fabric", error)))
                 .transpose()?,
             at_work: fields.contains_key("batch_of"),
+            rejected: fields.get("rejected").map(|text| parse("fabric", text)).transpose()?.unwrap_or_default(),
+            changed: fields.get("changed").map(|text| parse("fabric", text)).transpose()?,
             shown: fields.get("shown").map(|text| parse("fabric", text)).transpose()?,
         })
     }

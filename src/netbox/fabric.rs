@@ -204,6 +204,7 @@ fn says(found: &Value, wanted: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::fabric_state::Rejected;
 
     fn state(status: SyncStatus) -> FabricState {
         FabricState {
@@ -212,7 +213,7 @@ mod tests {
             conflicts: 0,
             held: 0,
             commit: None,
-            rejected: (0, Vec::new()),
+            rejected: Rejected::default(),
             last_sync: Some("2026-11-21T04:48:50.238Z".to_owned()),
         }
     }

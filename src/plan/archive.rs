@@ -128,7 +128,7 @@ fn keep_original(judged: &Judged, edits: &mut Edits, context: Context) {
     let mut places = places.filter(|place| has_room(place, edits, context));
     let place = places.find(|place| fits(place, &judged.raw.bytes, edits, context));
     if let Some(place) = place.filter(|place| !context.sides.tree.contains_key(place)) {
-        edits.insert(place, Edit::Write(judged.raw.bytes.clone()));
+        edits.insert(place, Edit::Move { from: judged.raw.path.clone(), bytes: judged.raw.bytes.clone() });
     }
 }
 

@@ -85,7 +85,8 @@ pub fn rewind(
         match then.as_ref().and_then(|entry| Some((entry, contents.get(&entry.blob)?))) {
             Some((entry, bytes)) => {
                 rewound.tree.insert(path.clone(), entry.clone());
-                rewound.edits.insert(path.clone(), Edit::Write(bytes.clone()));
+                let executable = entry.mode == Mode::Executable;
+                rewound.edits.insert(path.clone(), Edit::Restore { bytes: bytes.clone(), executable });
             }
             None => {
                 rewound.tree.remove(path);
@@ -111,7 +112,13 @@ impl Rewound {
     /// of which a write to NetBox is told.
     pub fn join(&self, plan: &mut FabricPlan, rollback: &Rollback, written: &BTreeSet<Key>) {
         let on_top = std::mem::replace(&mut plan.edits, self.edits.clone());
-        plan.edits.extend(on_top);
+        for (path, edit) in on_top {
+            match (plan.edits.get_mut(&path), edit) {
+                // Another text for a file that comes back does not change how it does.
+                (Some(Edit::Restore { bytes, .. }), Edit::Write(instead)) => *bytes = instead,
+                (_, edit) => drop(plan.edits.insert(path, edit)),
+            }
+        }
         let told: BTreeSet<Key> = plan.changes.iter().map(|change| change.key.clone()).collect();
         let untold = self.objects.iter().filter(|(key, _)| !told.contains(*key));
         plan.changes.extend(untold.map(|(key, verb)| PlannedChange { key: key.clone(), verb: *verb }));

@@ -27,25 +27,23 @@ pub(super) type Changes<'a> = BTreeMap<&'a str, Change<'a>>;
 
 /// Leaves out what changes nothing: a deletion of what is no file, a write of what is there.
 ///
-/// A write keeps the file's executable bit, and a new file has that of the one it comes from. A symlink or submodule
-/// becomes a file: the bytes are a document.
+/// A write keeps the file's executable bit, and a new file has that of the one it comes from, or that it had. A symlink or
+/// submodule becomes a file: the bytes are a document.
 pub(super) fn changes<'a>(files: &Files, edits: &'a Edits) -> Changes<'a> {
     let change = |(path, edit): (&'a RepoPath, &'a Edit)| {
         let at = |path: &RepoPath| files.get(path.as_str().as_bytes());
-        let change = match (edit, at(path)) {
-            (Edit::Delete, None) => return None,
-            (Edit::Delete, Some(_)) => Change::Delete,
-            (Edit::Write(bytes) | Edit::Move { bytes, .. }, Some((Mode::File | Mode::Executable, blob)))
-                if *blob == Oid::of_blob(bytes) =>
-            {
-                return None;
-            }
-            (Edit::Move { from, bytes }, None) => Change::Write { executable: is_executable(at(from)), bytes },
-            (Edit::Write(bytes) | Edit::Move { bytes, .. }, there) => {
-                Change::Write { executable: is_executable(there), bytes }
-            }
+        let there = at(path);
+        let (bytes, when_new) = match edit {
+            Edit::Delete => return there.map(|_| (path.as_str(), Change::Delete)),
+            Edit::Write(bytes) => (bytes, false),
+            Edit::Move { from, bytes } => (bytes, is_executable(at(from))),
+            Edit::Restore { bytes, executable } => (bytes, *executable),
         };
-        Some((path.as_str(), change))
+        if matches!(there, Some((Mode::File | Mode::Executable, blob)) if *blob == Oid::of_blob(bytes)) {
+            return None;
+        }
+        let executable = if there.is_some() { is_executable(there) } else { when_new };
+        Some((path.as_str(), Change::Write { executable, bytes }))
     };
     edits.iter().filter_map(change).collect()
 }

@@ -29,6 +29,7 @@ use super::failure::{Failure, error};
 use super::gather::{Gathered, gather};
 use super::history::{find_break, stalled};
 use super::shown::show;
+use super::unreachable::Unreachable;
 use super::{Runner, edits, journal, report};
 
 /// How often a run plans again because the world moved, before it gives the batch back.
@@ -81,11 +82,18 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
     let (head, broken) = look(runner, claim).await?;
     let mut outcomes: Vec<(FabricName, PartOutcome)> = Vec::new();
     let mut ready: Vec<Ready<'_>> = Vec::new();
+    let mut unreachable = Unreachable::default();
     for part in &claim.parts {
         if let Some(broken) = broken.as_ref().filter(|_| !is_dry_run(part)) {
             let failure = stalled(broken, target);
             log_failure(claim, Some(&part.fabric), &failure);
             outcomes.push((part.fabric.clone(), failure.into_outcome()));
+            continue;
+        }
+        let netbox = runner.fabrics.get(&part.fabric).map(|fabric| &fabric.netbox);
+        if let Some(failure) = netbox.and_then(|netbox| unreachable.failure(netbox)) {
+            log_failure(claim, Some(&part.fabric), failure);
+            outcomes.push((part.fabric.clone(), failure.clone().into_outcome()));
             continue;
         }
         match Box::pin(prepare(runner, claim, part, (head.as_ref(), broken.as_ref()))).await {
@@ -95,6 +103,9 @@ async fn once(runner: &Runner, claim: &Claim) -> Result<Settlement, Failure> {
             Err(failure) => {
                 // One fabric's trouble is its own: the others of the target go on.
                 log_failure(claim, Some(&part.fabric), &failure);
+                if let Some(netbox) = netbox {
+                    unreachable.note(runner, netbox, &failure).await;
+                }
                 if let Failure::Directory(problem) = &failure {
                     note_directory(runner, claim, runner.fabric(&part.fabric)?, problem).await?;
                 }

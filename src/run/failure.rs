@@ -6,6 +6,8 @@ use crate::domain::lease::LeaseLost;
 use crate::ledger::types::{JobError, PartOutcome};
 use crate::{ledger, netbox, repo};
 
+const NETBOX_UNAVAILABLE: &str = "netbox_unavailable";
+
 /// What a failure means for the work it stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
@@ -41,6 +43,11 @@ impl Failure {
             Self::Stalled(error) | Self::Directory(error) => PartOutcome::Stalled { error },
             Self::Refused(error) => PartOutcome::Refused { error },
         }
+    }
+
+    /// Whether a NetBox could not be asked.
+    pub fn is_netbox_unavailable(&self) -> bool {
+        self.error().code == NETBOX_UNAVAILABLE
     }
 
     /// What is wrong, for logs and the job.
@@ -120,7 +127,7 @@ impl From<netbox::Error> for Failure {
         match failed {
             E::Unavailable { after, .. } => wait_or_retry(
                 after,
-                error("netbox_unavailable", message, "nothing if it passes; else check NetBox and the network"),
+                error(NETBOX_UNAVAILABLE, message, "nothing if it passes; else check NetBox and the network"),
             ),
             E::Denied { .. } => Self::Stalled(error(
                 "netbox_denied",

@@ -17,6 +17,7 @@ mod rollback;
 mod shown;
 mod source;
 mod state;
+mod unreachable;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,9 +78,8 @@ impl Runner {
 
     /// Tells NetBox how the claim's fabrics stand, now that its settlement is recorded. Nothing fails by it.
     pub async fn tell(&self, claim: &Claim) {
-        for part in &claim.parts {
-            state::tell(self, &part.fabric).await;
-        }
+        let fabrics: Vec<_> = claim.parts.iter().map(|part| &part.fabric).collect();
+        state::tell(self, &fabrics).await;
     }
 
     /// Tells NetBox again of fabrics whose state it does not have: a write failed, or a worker ended before it told.

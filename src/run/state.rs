@@ -14,6 +14,7 @@ use crate::netbox::StateWritten;
 
 use super::Runner;
 use super::failure::{Failure, error};
+use super::unreachable::Unreachable;
 
 /// From so many changes on a run is shown while it writes: NetBox takes about 20 rows a second.
 const MANY: usize = 100;
@@ -23,13 +24,16 @@ const LOOKS: usize = 3;
 /// Tells that a run begins to write, when that is going to take a while.
 pub async fn tell_writing(runner: &Runner, proof: &LeaseProof, fabric: &Fabric, changes: usize) {
     if changes >= MANY && proof.left() > runner.ledger.lease() / 2 {
-        show(runner, &fabric.name, Some(changes)).await;
+        show(runner, &fabric.name, Some(changes), &mut Unreachable::default()).await;
     }
 }
 
-/// Tells how a fabric stands. A failure is noted for people, and tried again with `tell_again`.
-pub async fn tell(runner: &Runner, fabric: &FabricName) {
-    show(runner, fabric, None).await;
+/// Tells how fabrics stand. A failure is noted for people, and tried again with `tell_again`.
+pub async fn tell(runner: &Runner, fabrics: &[&FabricName]) {
+    let mut unreachable = Unreachable::default();
+    for fabric in fabrics {
+        show(runner, fabric, None, &mut unreachable).await;
+    }
 }
 
 /// Tells of fabrics whose state NetBox does not have.
@@ -37,11 +41,9 @@ pub async fn tell_again(runner: &Runner) -> Result<(), Failure> {
     let told: Vec<&Fabric> = runner.fabrics.values().filter(|fabric| runner.told.contains(&fabric.netbox)).collect();
     let asked: Vec<_> = told.iter().map(|fabric| (&fabric.name, &fabric.target)).collect();
     let standings = runner.ledger.standings(&asked).await?;
-    for (fabric, standing) in told.iter().zip(&standings) {
-        if is_stale(standing) {
-            tell(runner, &fabric.name).await;
-        }
-    }
+    let stale = told.iter().zip(&standings).filter(|(_, standing)| is_stale(standing));
+    let stale: Vec<_> = stale.map(|(fabric, _)| &fabric.name).collect();
+    tell(runner, &stale).await;
     Ok(())
 }
 
@@ -58,22 +60,33 @@ fn is_stale(standing: &FabricStanding) -> bool {
     }
 }
 
-async fn show(runner: &Runner, name: &FabricName, writing: Option<usize>) {
+async fn show(runner: &Runner, name: &FabricName, writing: Option<usize>, unreachable: &mut Unreachable) {
     let Some(fabric) = runner.fabrics.get(name).filter(|fabric| runner.told.contains(&fabric.netbox)) else { return };
-    if let Err(failure) = compare_and_write(runner, fabric, writing).await {
+    if let Err(failure) = compare_and_write(runner, fabric, writing, unreachable).await {
         let problem = failure.error();
         tracing::warn!(fabric = %name, code = %problem.code, "NetBox was not told how the fabric stands: {}", problem.message);
     }
 }
 
-async fn compare_and_write(runner: &Runner, fabric: &Fabric, writing: Option<usize>) -> Result<(), Failure> {
+async fn compare_and_write(
+    runner: &Runner,
+    fabric: &Fabric,
+    writing: Option<usize>,
+    unreachable: &mut Unreachable,
+) -> Result<(), Failure> {
     let known = runner.ledger.fabric_status(&fabric.name).await?;
     let mut state = state_of(&known, writing);
     let is_told = |shown: &Shown| shown.state == state && !matches!(shown.outcome, ShowOutcome::Failed { .. });
     if known.shown.as_ref().is_some_and(is_told) {
         return Ok(());
     }
-    let told = write(runner, fabric, writing, &mut state).await;
+    let told = match unreachable.failure(&fabric.netbox) {
+        Some(failure) => Err(failure.clone()),
+        None => write(runner, fabric, writing, &mut state).await,
+    };
+    if let Err(failure) = &told {
+        unreachable.note(runner, &fabric.netbox, failure).await;
+    }
     let outcome = match &told {
         Ok(true) => ShowOutcome::Written,
         Ok(false) => ShowOutcome::NoPlace,
@@ -120,6 +133,8 @@ fn state_of(known: &FabricStatus, writing: Option<usize>) -> FabricState {
         held: known.held.iter().collect(),
         conflicts: known.conflicts,
         last_run: known.last_run.as_ref(),
+        rejected: known.rejected.clone(),
+        changed: known.changed.map(Millis::rfc3339),
         commit: known.commit.as_ref(),
         last_sync: known.last_sync.map(Millis::rfc3339),
     };

@@ -1,5 +1,7 @@
 //! How a fabric stands, told in NetBox itself: only news, only what is so, and nothing fails by it.
 
+use std::time::Duration;
+
 use fgd_sync::domain::names::NetBoxName;
 use fgd_sync::netbox::setup::{SetupOptions, Telling, setup};
 use secrecy::SecretString;
@@ -123,6 +125,30 @@ async fn a_rejected_document_is_named_in_the_status() {
     app.netbox_user("alice").create("Server", "one", spec_of("Server")).await;
     app.sync().await;
     assert_eq!(status(&app).await, "in_sync", "a later change came through whole");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_idle_run_that_overtakes_a_refusing_one_does_not_hide_what_that_refused() {
+    let app = TestApp::hedgehog().await;
+
+    app.push(&[("raw/bad.yaml", "kind: [broken\n")]).await;
+    app.deliver().await;
+    app.clock.advance(Duration::from_secs(3));
+    let refusing = app.ledger.claim("slow").await.unwrap().expect("the push is due");
+    let settlement = app.runner.carry(&refusing).await;
+    app.ledger.settle(&refusing.proof, &refusing.run, &settlement).await.unwrap();
+    // Before it tells: our own commit's webhook, and a comparison that finds nothing.
+    app.sync().await;
+    app.post("/api/v1/fabrics/lab/sync", json!({})).await;
+    app.sync().await;
+
+    let told = row(&app).await;
+    assert_eq!(told["sync_status"], "out_of_sync");
+    assert!(told["sync_error"].as_str().unwrap_or_default().contains("lab/raw/bad.yaml#0"), "{told}");
+    let writes = status_writes(&app);
+    app.runner.tell(&refusing).await;
+    assert_eq!((row(&app).await, status_writes(&app)), (told, writes), "the late word is no news");
     app.finish().await;
 }
 

@@ -2,10 +2,11 @@
 
 use fgd_sync::domain::names::{BranchName, FabricName, RepoName, Target};
 use fgd_sync::ledger::types::{Job, Origin};
-use serde_json::json;
+use fgd_sync::queue;
+use serde_json::{Value, json};
 
 use crate::support::app::{FABRIC, TestApp, spec_of};
-use crate::support::fakes::netbox::Object;
+use crate::support::fakes::netbox::{Fault, Object};
 
 const OTHER: &str = "other";
 
@@ -92,5 +93,63 @@ async fn our_own_commit_for_one_fabric_is_no_news_for_its_neighbour() {
         heads.iter().map(|head| head.as_ref().map(ToString::to_string)).collect::<Vec<_>>(),
         [head.clone(), head]
     );
+    app.finish().await;
+}
+
+/// Asks for a comparison of every fabric; they share a run.
+async fn ask_for_all(app: &TestApp, fabrics: &[String]) {
+    for fabric in fabrics {
+        app.post(&format!("/api/v1/fabrics/{fabric}/sync"), json!({})).await;
+    }
+    assert!(queue::step(&app.ledger, app.runner.as_ref(), "test").await.unwrap());
+}
+
+/// State, attempts and error code of the fabric's newest job.
+async fn newest(app: &TestApp, fabric: &str) -> (String, u64, String) {
+    let job = app.get(&format!("/api/v1/jobs?limit=1&fabric={fabric}")).await["jobs"][0].clone();
+    let part = &job["parts"][0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&job["state"]), part["attempts"].as_u64().unwrap_or_default(), text(&part["error"]["code"]))
+}
+
+#[tokio::test]
+async fn twenty_fabrics_wait_once_for_a_netbox_that_is_down() {
+    let others: Vec<String> = (1..20).map(|number| format!("fabric-{number:02}")).collect();
+    let place =
+        |name: &String| format!("\n  {name}: {{netbox: main, repository: main, branch: main, directory: {name}}}");
+    let settings: String = others.iter().map(place).collect();
+    let app = TestApp::with_fabric_settings(&format!("on_conflict: hold{settings}")).await;
+    let fabrics: Vec<String> = others.into_iter().chain([FABRIC.to_owned()]).collect();
+    app.netbox.set_down(true);
+
+    ask_for_all(&app, &fabrics).await;
+
+    // A read is tried three times; then NetBox itself is asked. Once for the run, once to tell how the fabrics stand.
+    assert!(app.netbox.unanswered() <= 8, "{} requests", app.netbox.unanswered());
+    for fabric in &fabrics {
+        assert_eq!(newest(&app, fabric).await, ("waiting".to_owned(), 1, "netbox_unavailable".to_owned()), "{fabric}");
+    }
+    app.netbox.set_down(false);
+    app.drain().await;
+    for fabric in &fabrics {
+        assert_eq!(newest(&app, fabric).await.0, "succeeded", "{fabric}");
+        assert!(app.repository_files().await.contains_key(&format!("{fabric}/.hnp/manifest.yaml")), "{fabric}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_netbox_fails_with_for_one_fabric_keeps_its_neighbour_from_nothing() {
+    let app = two_fabrics().await;
+    for _ in 0..3 {
+        app.netbox.before("GET", "custom-objects", Fault::Status(503));
+    }
+
+    ask_for_all(&app, &[FABRIC.to_owned(), OTHER.to_owned()]).await;
+
+    let outcomes = [newest(&app, FABRIC).await, newest(&app, OTHER).await];
+    assert_eq!(outcomes.iter().filter(|(state, ..)| state == "succeeded").count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|(_, _, code)| code == "netbox_unavailable").count(), 1, "{outcomes:?}");
+    app.drain().await;
     app.finish().await;
 }

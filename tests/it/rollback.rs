@@ -80,6 +80,24 @@ async fn an_earlier_state_comes_back_as_a_new_commit_that_netbox_follows() {
 }
 
 #[tokio::test]
+async fn a_deleted_file_that_comes_back_has_the_mode_that_it_had() {
+    let app = TestApp::with_fabric_settings("on_git_delete: delete").await;
+    app.netbox_user("alice").create("Server", "one", json!({"description": "old"})).await;
+    app.sync().await;
+    let person = app.person();
+    let then = person.make_executable("lab/managed/servers/one.yaml").push("main", "a mode");
+    app.push_deletion(&["managed/servers/one.yaml"]).await;
+    app.sync().await;
+    assert_eq!(both(&app, "one").await, (None, None));
+
+    roll_back(&app, json!({"to": then})).await;
+
+    assert_eq!(both(&app, "one").await, equal("old"));
+    assert_eq!(app.bare.mode("main", "lab/managed/servers/one.yaml"), "100755");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_the_plan_that_the_rollback_carries_out() {
     let (app, then) = moved_on("on_git_delete: delete").await;
     let (commits, writes) = (app.commits().await, app.netbox_writes());

@@ -417,6 +417,11 @@ impl Bare {
         self.git(&["show", &format!("{at}:{path}")])
     }
 
+    /// A file's mode at a branch or commit, as Git spells it.
+    pub fn mode(&self, at: &str, path: &str) -> String {
+        self.git(&["ls-tree", "--format=%(objectmode)", "--full-tree", at, path])
+    }
+
     /// All paths at a branch or commit.
     pub fn paths(&self, at: &str) -> Vec<String> {
         let listed = self.git(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", at]);
@@ -491,6 +496,13 @@ impl Person {
         let file = self.clone.path().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
+        self
+    }
+
+    /// Makes a file executable.
+    pub fn make_executable(&self, path: &str) -> &Self {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.clone.path().join(path), mode).unwrap();
         self
     }
 

@@ -1,7 +1,7 @@
 //! How a client of GitHub's API is opened in tests and benchmarks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::repo::github::pace::InProcessPace;
@@ -21,5 +21,6 @@ pub fn github_options(api: &str, repository: &str, token: &str) -> Options {
         proxy: None,
         timeouts: Timeouts::default(),
         signing: Signing::Nobody,
+        now: Arc::new(Instant::now),
     }
 }

@@ -1,11 +1,11 @@
 -- Ends a run. ARGV: settings, target, fence, run, head or '', what that was made on when it is our own commit or ''; then
 -- for each part: fabric, outcome, error, milliseconds to wait, report, 1 when the report is of a real run, its commit, its
--- counts. Answers 1, or 0 when the lease is lost.
+-- counts, 1 when it changed something, what it refused (JSON) or ''. Answers 1, or 0 when the lease is lost.
 -- Safe to repeat.
 if redis.call('HGET', target_key, 'settled') == fence then return 1 end
 if not holds() then return 0 end
 local run, head, made_on = ARGV[4], ARGV[5], ARGV[6]
-local PARTS, WIDTH = 7, 8
+local PARTS, WIDTH = 7, 10
 
 local function back_off(attempt)
   return math.floor(math.min(S.longest, S.first * 2 ^ (attempt - 1)) * S.jitter)
@@ -26,7 +26,7 @@ local function lag_of(fabric)
   return now - job[1], cjson.decode(job[2]).origin
 end
 
-local function settle_part(fabric, outcome, problem, after, report, real, commit, counts)
+local function settle_part(fabric, outcome, problem, after, report, real, commit, counts, changed, rejected)
   local key = P .. 'fabric:' .. fabric
   local record = { outcome = outcome, error = problem ~= '' and problem or nil, counts = counts ~= '' and counts or nil }
   local attempt = tonumber(redis.call('HGET', key, 'attempts'))
@@ -41,6 +41,11 @@ local function settle_part(fabric, outcome, problem, after, report, real, commit
       redis.call('SET', P .. 'last_report:' .. fabric, report)
       redis.call('HSET', key, 'last_sync', now)
       if commit ~= '' then redis.call('HSET', key, 'commit', commit, 'committed', now) end
+      if changed == '1' then
+        redis.call('HSET', key, 'changed', now)
+        redis.call('HDEL', key, 'rejected')
+      end
+      if rejected ~= '' then redis.call('HSET', key, 'rejected', rejected) end
       if head ~= '' and redis.call('HGET', key, 'target') == target then redis.call('HSET', key, 'head', head) end
     end
     record.lag, record.origin = lag_of(fabric)
@@ -80,7 +85,7 @@ for i = PARTS, #ARGV, WIDTH do
   if redis.call('SISMEMBER', batch_fabrics, ARGV[i]) == 1 then settle_part(unpack(ARGV, i, i + WIDTH - 1)) end
 end
 -- A part that the run did not mention was not done.
-for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned', '', '', '', '', '', '') end
+for _, fabric in ipairs(redis.call('SMEMBERS', batch_fabrics)) do settle_part(fabric, 'returned', '', '', '', '', '', '', '', '') end
 
 redis.call('HSET', P .. 'run:' .. run, 'ended', now, 'head', head)
 local on = redis.call('HGET', target_key, 'servers')

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::directory::DirectoryRecord;
+use crate::domain::fabric_state::Rejected;
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::names::{NetBoxName, Oid, RepoName};
@@ -33,6 +34,10 @@ pub struct FabricStatus {
     pub commit: Option<Oid>,
     /// Whether a batch of it is claimed and not yet settled.
     pub at_work: bool,
+    /// What the last run refused that refused or changed something.
+    pub rejected: Rejected,
+    /// End of the last run that changed something.
+    pub changed: Option<Millis>,
     /// What NetBox was last told.
     pub shown: Option<Shown>,
 }

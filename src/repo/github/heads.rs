@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
+use super::Now;
 use super::call::Call;
 use super::http::Http;
 use crate::domain::names::{BranchName, Oid};
@@ -23,8 +24,8 @@ const STALE_READS: &[Duration] =
     &[Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// What is remembered of the repository's branches.
-#[derive(Default)]
 pub(super) struct Heads {
+    now: Now,
     seen: Mutex<HashMap<BranchName, Seen>>,
     written: Mutex<HashMap<BranchName, Written>>,
 }
@@ -59,6 +60,10 @@ pub(super) enum Relation {
 }
 
 impl Heads {
+    pub fn new(now: Now) -> Self {
+        Self { now, seen: Mutex::default(), written: Mutex::default() }
+    }
+
     /// The head of the branch, never one from before our own last write.
     pub async fn head(&self, http: &Http, branch: &BranchName) -> Result<Option<Oid>, Error> {
         let mut now = self.look(http, branch).await?;
@@ -73,7 +78,7 @@ impl Heads {
             Some(written) if self.is_stale(http, branch, now.as_ref()).await? => Err(Error::Unavailable {
                 remote: http.shown(),
                 detail: format!("it still shows a head of {branch} from before our commit {}", written.ours.short()),
-                after: Some(STALE_FOR.saturating_sub(written.at.elapsed())),
+                after: Some(STALE_FOR.saturating_sub(self.since(&written))),
             }),
             Some(_) | None => Ok(now),
         }
@@ -129,7 +134,7 @@ impl Heads {
     /// Takes note that GitHub took our commit, or showed one that contains it: no older one is the head.
     pub fn wrote(&self, branch: &BranchName, ours: &Oid, base: Option<&Oid>) {
         let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = Written { ours: ours.clone(), was_new: base.is_none(), at: Instant::now() };
+        let written = Written { ours: ours.clone(), was_new: base.is_none(), at: (self.now)() };
         all.insert(branch.clone(), written);
         drop(all);
         // The tag is that of the head before.
@@ -139,14 +144,18 @@ impl Heads {
     /// Takes note of a head that another process saw; of the same one only once, so that it is not waited for for ever.
     pub fn expect(&self, branch: &BranchName, head: &Oid) {
         let known = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(branch).cloned();
-        if known.is_none_or(|known| known.ours != *head && known.at.elapsed() >= STALE_FOR) {
+        if known.is_none_or(|known| known.ours != *head && self.since(&known) >= STALE_FOR) {
             self.wrote(branch, head, Some(head));
         }
     }
 
+    fn since(&self, written: &Written) -> Duration {
+        (self.now)().saturating_duration_since(written.at)
+    }
+
     fn recent(&self, branch: &BranchName) -> Option<Written> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(branch).filter(|written| written.at.elapsed() < STALE_FOR).cloned()
+        written.get(branch).filter(|written| self.since(written) < STALE_FOR).cloned()
     }
 
     /// Whether this head is one from before our last write.

@@ -48,7 +48,7 @@ mod trees;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -94,7 +94,11 @@ pub struct Options {
     pub proxy: Option<Url>,
     pub timeouts: Timeouts,
     pub signing: Signing,
+    pub now: Now,
 }
+
+/// The time that an old head is doubted by: the ledger's clock, which tests move.
+pub type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// How long one request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,13 +143,13 @@ pub struct GitHubRepository {
 impl GitHubRepository {
     /// Checks the options; nothing is sent yet.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let Options { api, owner, name, auth, installations, pace, ca_file, proxy, timeouts, signing } = options;
+        let Options { api, owner, name, auth, installations, pace, ca_file, proxy, timeouts, signing, now } = options;
         let transport = Transport::new(api, ca_file.as_deref(), proxy, timeouts)
             .map_err(|detail| Error::Local { doing: "preparing requests to GitHub", detail })?;
         Ok(Self {
             http: Http::new(transport, Authorizer::new(auth, installations), pace, (owner, name)),
             signing,
-            heads: Heads::default(),
+            heads: Heads::new(now),
             trees: Trees::default(),
             blobs: Blobs::default(),
             rules: Rules::default(),

@@ -91,6 +91,25 @@ async fn a_repository_has_no_more_runs_than_it_takes_over_all_replicas() {
     assert_eq!(last.parts[0].fabric, fabric("d"));
 }
 
+/// The record is written by hand, as the layout has it: what a later version writes otherwise, it must not call layout 1.
+#[tokio::test]
+async fn a_run_of_another_version_on_the_same_layout_takes_a_place() {
+    let test = with_needs(needs(&[("busy", repository(1, None))], &[], &[])).await;
+    let mut connection = test.server.connect().await;
+    let (now, _): (u64, u64) = ::redis::cmd("TIME").query_async(&mut connection).await.unwrap();
+    let until = now * 1_000 + 60_000;
+    let run = [("fence", 77), ("lease_until", until), ("batch", 1)];
+    let mut other = ::redis::pipe();
+    other.hset("{fgd}:at_work:repository:busy", "busy@theirs", 77).hset_multiple("{fgd}:target:busy@theirs", &run);
+    other.exec_async(&mut connection).await.unwrap();
+    ask(&test, "a", branch("busy", "a")).await;
+
+    assert!(nothing_is_due(&test.ledger).await);
+
+    test.clock.advance(Duration::from_secs(61));
+    assert_eq!(fabrics(&claimed(&test.ledger).await), ["a"], "its lease has ended");
+}
+
 #[tokio::test]
 async fn a_netbox_with_as_many_runs_as_it_takes_keeps_only_its_own_fabrics_waiting() {
     let of = [("a", "small"), ("b", "small"), ("c", "large")];

@@ -136,3 +136,15 @@ async fn the_archive_setting_decides_what_is_kept_of_a_drop() {
         app.finish().await;
     }
 }
+
+#[tokio::test]
+async fn an_archived_file_keeps_its_mode() {
+    let app = TestApp::with_fabric_settings("archive: rename").await;
+    let person = app.person();
+    person.write("lab/raw/good.yaml", GOOD).make_executable("lab/raw/good.yaml").push("main", "an executable drop");
+
+    app.sync().await;
+
+    assert_eq!(app.bare.mode("main", "lab/raw/good.yaml.archived"), "100755");
+    app.finish().await;
+}

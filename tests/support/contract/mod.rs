@@ -82,6 +82,7 @@ macro_rules! contract {
                 author_committer_and_message_are_exact,
                 the_mode_of_a_file_is_kept,
                 a_moved_file_takes_its_mode_along,
+                a_restored_file_has_its_mode_again,
                 a_symlink_is_replaced_not_followed,
                 a_directory_can_be_moved,
                 deleting_an_absent_path_is_harmless,

@@ -100,6 +100,28 @@ pub async fn a_moved_file_takes_its_mode_along(subject: &impl Subject) {
     assert_eq!(subject.bare().show("main", "bin/run"), "1");
 }
 
+pub async fn a_restored_file_has_its_mode_again(subject: &impl Subject) {
+    let base = with_a_script(subject);
+    let repository = subject.repository();
+    let restored = |content: &'static str, executable: bool| Edit::Restore {
+        bytes: Bytes::from_static(content.as_bytes()),
+        executable,
+    };
+    let wanted = edits([
+        ("back.sh", restored("1", true)),
+        ("back.yaml", restored("a: 1\n", false)),
+        ("run.sh", restored("changed", false)),
+    ]);
+
+    let ours = commit(&repository, Some(&base), &wanted).await.unwrap();
+
+    let tree = repository.tree(&ours, &RepoPath::root()).await.unwrap();
+    assert_eq!(tree[&path("back.sh")].mode, Mode::Executable);
+    assert_eq!(tree[&path("back.yaml")].mode, Mode::File);
+    assert_eq!(tree[&path("run.sh")].mode, Mode::Executable, "what is there keeps its mode");
+    assert_eq!(subject.bare().show("main", "run.sh"), "changed");
+}
+
 pub async fn a_symlink_is_replaced_not_followed(subject: &impl Subject) {
     let (person, _) = seed(subject);
     std::os::unix::fs::symlink("a.yaml", person.dir().join("link")).unwrap();

@@ -285,6 +285,11 @@ impl NetBox {
         self.world().down = down;
     }
 
+    /// How many requests came while it was down.
+    pub fn unanswered(&self) -> usize {
+        self.world().unanswered
+    }
+
     /// Takes the queued deliveries, oldest first.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.world().queue.drain(..).collect()

@@ -160,8 +160,12 @@ pub(super) fn start(world: Shared) -> (Running, u16) {
 
 async fn handle(request: HttpRequest, body: web::Bytes, world: web::Data<Shared>) -> HttpResponse {
     let world = Arc::clone(&world);
-    if world.lock().unwrap_or_else(PoisonError::into_inner).down {
-        return cut();
+    {
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        if world.down {
+            world.unanswered += 1;
+            return cut();
+        }
     }
     let asked = match admit(&request, &body, &world) {
         Ok(asked) => asked,

@@ -140,6 +140,8 @@ pub(super) struct World {
     pub unexpected: Vec<String>,
     /// Every connection is cut.
     pub down: bool,
+    /// Requests that came while it was down.
+    pub unanswered: usize,
     last_time: Duration,
 }
 
@@ -178,6 +180,7 @@ impl World {
             served: Vec::new(),
             unexpected: Vec::new(),
             down: false,
+            unanswered: 0,
             last_time: Duration::ZERO,
         }
     }
