@@ -2,32 +2,50 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 over a value's canonical form: keys sorted, numbers by value. Equal digests mean equal meaning.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Digest(String);
+///
+/// Written as 64 hex digits; held as bytes, since a run holds several for each object of a fabric.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest of a JSON value; the order of keys and the spelling of numbers do not matter.
     pub fn of(value: &Value) -> Self {
         let mut hash = Sha256::new();
         feed(&mut hash, value);
-        Self(hex::encode(hash.finalize()))
-    }
-
-    /// The digest as hex.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self(hash.finalize().into())
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&text, &mut bytes)
+            .map_err(|error| serde::de::Error::custom(format!("`{text}` is no digest: {error}")))?;
+        Ok(Self(bytes))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is remembered of a fabric between runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use redis::ScriptInvocation;
 use serde::de::DeserializeOwned;
@@ -13,16 +14,22 @@ use super::options::millis;
 use super::types::{Advance, FabricMemory, Millis};
 use super::{Error, Ledger, conflicts, drift, json, parse, touches};
 
+/// About how many entries of a large hash are read at once: some hundred bytes each.
+const SHARE: usize = 1_000;
+
 /// A hash or set of ours, as it comes.
 type Hash = Vec<(String, String)>;
 
 impl Ledger {
-    /// Everything remembered of a fabric, as of one instant; empty for an unknown one.
+    /// Everything remembered of a fabric; empty for an unknown one.
+    ///
+    /// The bases come in shares, since they are as large as the fabric, and all else as of one instant: bases move only by
+    /// `advance`, so whoever has the lease of the target reads one state of them.
     pub async fn memory(&self, fabric: &FabricName) -> Result<FabricMemory, Error> {
         let key = |name: &str| self.keys().of(name, fabric);
+        let base = self.read_in_shares(&key("base")).await?;
         let (
             (seconds, micros),
-            base,
             intents,
             remembered,
             held,
@@ -36,7 +43,6 @@ impl Ledger {
         ): Raw = redis::pipe()
             .atomic()
             .cmd("TIME")
-            .hgetall(key("base"))
             .hgetall(key("intents"))
             .hgetall(key("remembered"))
             .hgetall(key("held"))
@@ -54,7 +60,7 @@ impl Ledger {
         let since = now.saturating_sub(millis(self.0.options.deletion_window)) as f64;
         Ok(FabricMemory {
             now: Millis(now),
-            base: read_map("base", base)?,
+            base: Arc::new(base),
             intents: read_map("intents", intents)?,
             remembered: read_map("remembered", remembered)?,
             held: read_map("held", held)?,
@@ -68,6 +74,29 @@ impl Ledger {
             directory: directory.map(|text| parse("fabric", &text)).transpose()?,
             new_history: new_history.is_some(),
         })
+    }
+
+    /// A hash of ours that is too large to be had at once twice over, as text and as what it says.
+    async fn read_in_shares<K: DeserializeOwned + Ord, V: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<BTreeMap<K, V>, Error> {
+        let mut connection = self.connection().await?;
+        let mut read = BTreeMap::new();
+        let mut cursor: u64 = 0;
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(key).arg(cursor).arg("COUNT").arg(SHARE);
+            let (next, share): (u64, Hash) =
+                scan.query_async(&mut connection).await.map_err(Error::unavailable("recall a fabric"))?;
+            for (field, value) in &share {
+                read.insert(parse(key, field)?, parse(key, value)?);
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(read);
+            }
+        }
     }
 
     /// Writes what a run wants remembered, all or nothing. Takes thousands of entries; may be repeated.
@@ -163,8 +192,7 @@ impl Ledger {
 }
 
 /// In the order of the pipeline in `memory`.
-type Raw =
-    ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, OfFabric);
+type Raw = ((u64, u64), Hash, Hash, Hash, Hash, Hash, Hash, Vec<String>, Vec<String>, Vec<(String, f64)>, OfFabric);
 /// That a person allowed to adopt, that one accepted another history, the directory.
 type OfFabric = (Option<String>, Option<String>, Option<String>);
 

@@ -7,6 +7,7 @@ use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::Instrument;
 use url::Url;
@@ -59,6 +60,24 @@ pub(super) struct Answer {
     retry_after: Option<Duration>,
 }
 
+/// An answer whose body was not looked into.
+struct Unread {
+    /// Without its `json`.
+    answer: Answer,
+    body: Vec<u8>,
+}
+
+impl Unread {
+    /// The body; of an empty one that it is nothing.
+    fn json(&self) -> &[u8] {
+        if self.body.is_empty() { b"null" } else { &self.body }
+    }
+
+    fn read(self) -> Answer {
+        Answer { json: serde_json::from_slice(self.json()).ok(), ..self.answer }
+    }
+}
+
 /// Why there is no answer.
 pub(super) enum NoAnswer {
     /// The request did not leave this machine, or was not even made.
@@ -106,12 +125,21 @@ impl Http {
 
     /// A GET that NetBox must have an answer to: a 404 is an error.
     pub async fn get_present(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Error> {
-        let found = self.get(path, query).await?;
+        self.get_present_as(path, query).await
+    }
+
+    /// The same, read as something smaller than a tree of values; `Error::Unexpected` where it is JSON of another shape.
+    pub async fn get_present_as<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Error> {
+        let found = self.get_as(path, query).await?;
         found.ok_or_else(|| self.no_endpoint(&format!("GET {}", self.shown(path)), ENDPOINT_REMEDY.to_owned()))
     }
 
     /// A GET, tried again while NetBox fails; `None` when NetBox itself says 404.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
+        self.get_as(path, query).await
+    }
+
+    async fn get_as<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Option<T>, Error> {
         let backoff = ExponentialBuilder::default().with_min_delay(self.timeouts.pause).with_max_times(READ_RETRIES);
         (|| self.get_once(path, query))
             .retry(backoff)
@@ -122,7 +150,7 @@ impl Http {
 
     /// A GET that NetBox must have an answer to, with the time by its clock; tried once.
     pub async fn get_dated(&self, path: &str) -> Result<(Value, Option<SystemTime>), Error> {
-        let answer = self.ask(Method::GET, path, &[]).await?;
+        let answer = self.ask(Method::GET, path, &[]).await?.read();
         let date = answer.date;
         match (answer.status, answer.json) {
             (StatusCode::OK, Some(json)) => Ok((json, date)),
@@ -132,14 +160,14 @@ impl Http {
 
     /// What an endpoint says of itself; changes nothing.
     pub async fn options(&self, path: &str) -> Result<Value, Error> {
-        let answer = self.ask(Method::OPTIONS, path, &[]).await?;
+        let answer = self.ask(Method::OPTIONS, path, &[]).await?.read();
         match (answer.status, answer.json) {
             (StatusCode::OK, Some(json)) => Ok(json),
             (_, json) => Err(self.failure(&Method::OPTIONS, path, &Answer { json, ..answer })),
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Answer, Error> {
+    async fn ask(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Unread, Error> {
         let request = self.client.request(method.clone(), self.url(path)).query(query).timeout(self.timeouts.read);
         self.send(request).await.map_err(|failed| match failed {
             NoAnswer::NotSent(error) => error,
@@ -147,12 +175,22 @@ impl Http {
         })
     }
 
-    async fn get_once(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Error> {
-        let answer = self.ask(Method::GET, path, query).await?;
-        match (answer.status, answer.json) {
-            (StatusCode::OK, Some(json)) => Ok(Some(json)),
-            (StatusCode::NOT_FOUND, Some(_)) => Ok(None),
-            (_, json) => Err(self.failure(&Method::GET, path, &Answer { json, ..answer })),
+    async fn get_once<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Option<T>, Error> {
+        let unread = self.ask(Method::GET, path, query).await?;
+        let unlike = match unread.answer.status {
+            StatusCode::OK => match serde_json::from_slice(unread.json()) {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => Some(error),
+            },
+            _ => None,
+        };
+        let answer = unread.read();
+        match (answer.status, answer.json, unlike) {
+            (StatusCode::NOT_FOUND, Some(_), _) => Ok(None),
+            (_, Some(_), Some(error)) => {
+                Err(self.unexpected(&format!("GET {}", self.shown(path)), format!("JSON of another shape: {error}")))
+            }
+            (_, json, _) => Err(self.failure(&Method::GET, path, &Answer { json, ..answer })),
         }
     }
 
@@ -168,7 +206,7 @@ impl Http {
             request = request.header(IF_MATCH, etag);
         }
         let started = std::time::Instant::now();
-        let answer = self.send(request).await?;
+        let answer = self.send(request).await?.read();
         tracing::info!(
             netbox = %self.name,
             request.id = answer.request_id.as_deref().unwrap_or(""),
@@ -182,13 +220,13 @@ impl Http {
         Ok(answer)
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Unread, NoAnswer> {
         let request = request.build().map_err(|error| self.no_answer(error))?;
         let span = telemetry::request_span("NetBox", request.method().as_str(), request.url().path());
         self.exchange(request).instrument(span).await
     }
 
-    async fn exchange(&self, mut request: reqwest::Request) -> Result<Answer, NoAnswer> {
+    async fn exchange(&self, mut request: reqwest::Request) -> Result<Unread, NoAnswer> {
         let token = self.authorization().map_err(NoAnswer::NotSent)?;
         request.headers_mut().insert(AUTHORIZATION, token);
         if let Some(Ok(trace)) = telemetry::outgoing().map(HeaderValue::try_from) {
@@ -206,15 +244,16 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Answer {
+        let answer = Answer {
             status,
             request_id: text("x-request-id"),
-            json: if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() },
+            json: None,
             html: is_html(&headers),
             date: text(DATE.as_str()).and_then(|text| httpdate::parse_http_date(&text).ok()),
             location: text(LOCATION.as_str()),
             retry_after: text(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
-        })
+        };
+        Ok(Unread { answer, body })
     }
 
     fn no_answer(&self, error: reqwest::Error) -> NoAnswer {

@@ -49,7 +49,10 @@ impl Lot<'_> {
             (Asked::Fresh, Form::Plugin { .. }) => BTreeMap::new(),
             (Asked::Fresh, Form::CustomObject { .. }) if keys.len() > MAX_SINGLE_READS => self.taken(&keys).await?,
             (Asked::Sent, _) | (Asked::Fresh, Form::Mapped(_)) if keys.len() > MAX_SINGLE_READS => {
-                by_key(self.client.list(self.fabric, &self.spec.kind).await?)
+                let ours =
+                    |found: &Found| found.is_of(self.fabric) && found.key().is_some_and(|key| keys.contains(key));
+                let filters = form.filters(self.fabric, None);
+                by_key(self.client.listed(self.spec, filters, |found| Some(found).filter(&ours)).await?)
             }
             (Asked::Fresh | Asked::Sent, _) => {
                 let mut found = Vec::new();
@@ -132,8 +135,8 @@ impl Client {
         let mut rows = BTreeMap::new();
         if ids.len() > 1 {
             let filters = ids.iter().map(|id| ("id".to_owned(), id.to_string())).collect();
-            rows.extend(self.listed(spec, filters).await?.into_iter().map(|found| (found.id(), found)));
-            rows.retain(|id, _| ids.contains(id));
+            let asked = |found: Found| Some((found.id(), found)).filter(|(id, _)| ids.contains(id));
+            rows.extend(self.listed(spec, filters, asked).await?);
         }
         for &id in ids {
             // A listing that misses a row proves nothing.

@@ -46,6 +46,7 @@ pub use client::{Client, Model, Options, Status, Timeouts};
 pub use examine::{Access, Examined, Hooks};
 pub use fabric::{FabricRow, StateWritten};
 pub use journal::{JournalEntry, JournalLevel};
+pub use read::Listing;
 pub use rows::Found;
 pub use write::{MAX_LOT, Request, WriteContext};
 

@@ -5,6 +5,7 @@
 //! be simpler, but refuses `ordering`, which the Hedgehog plugin's lists need.)
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -19,7 +20,8 @@ const PASSES: usize = 3;
 struct Page {
     count: usize,
     next: Option<String>,
-    results: Vec<Map<String, Value>>,
+    /// Each is read when it is looked at: as values a page takes many times its text.
+    results: Vec<Box<RawValue>>,
 }
 
 /// Rows moved while they were listed.
@@ -33,20 +35,20 @@ enum Failed {
 impl Http {
     /// Every row of a list endpoint, ordered by id. Filters are hints to the server: the caller checks each row.
     pub async fn list(&self, path: &str, filters: &[(&str, String)]) -> Result<Vec<Map<String, Value>>, Error> {
-        self.list_as(path, filters, |_, row| Ok(row)).await
+        self.list_as(path, filters, |_, row| Ok(Some(row))).await
     }
 
-    /// The same, each row with its id made into something smaller as soon as its page is here: as JSON a large fabric
-    /// takes several times the memory.
+    /// The same, each row with its id made into what is kept of it, if anything, as soon as its page is here: what a
+    /// listing takes in memory is a page and what is kept.
     pub async fn list_as<T>(
         &self,
         path: &str,
         filters: &[(&str, String)],
-        read: impl Fn(u64, Map<String, Value>) -> Result<T, Error>,
+        mut read: impl FnMut(u64, Map<String, Value>) -> Result<Option<T>, Error>,
     ) -> Result<Vec<T>, Error> {
         let mut last = String::new();
         for _ in 0..PASSES {
-            match self.one_pass(path, filters, &read).await {
+            match self.one_pass(path, filters, &mut read).await {
                 Ok(rows) => return Ok(rows),
                 Err(Failed::Moved(Moved(detail))) => last = detail,
                 Err(Failed::Error(error)) => return Err(error),
@@ -59,21 +61,24 @@ impl Http {
         &self,
         path: &str,
         filters: &[(&str, String)],
-        read: impl Fn(u64, Map<String, Value>) -> Result<T, Error>,
+        mut read: impl FnMut(u64, Map<String, Value>) -> Result<Option<T>, Error>,
     ) -> Result<Vec<T>, Failed> {
-        let mut rows: Vec<T> = Vec::new();
+        let mut kept: Vec<T> = Vec::new();
+        let mut seen: usize = 0;
         let mut last_id = None;
         let mut count = None;
         loop {
-            let offset = rows.len().saturating_sub(1);
+            let offset = seen.saturating_sub(1);
             let page = self.page(path, filters, offset).await.map_err(Failed::Error)?;
             if count.is_some_and(|count| count != page.count) {
                 return Err(Failed::Moved(Moved("the number of rows changed while they were listed".to_owned())));
             }
             count = Some(page.count);
             let more = page.next.is_some();
-            let before = rows.len();
+            let before = seen;
             for (place, row) in page.results.into_iter().enumerate() {
+                let row: Map<String, Value> =
+                    serde_json::from_str(row.get()).map_err(|_| self.broken(path, "a row that is no object"))?;
                 let id =
                     row.get("id").and_then(Value::as_u64).ok_or_else(|| self.broken(path, "a row without an id"))?;
                 match last_id {
@@ -85,12 +90,13 @@ impl Http {
                     Some(_) | None => {}
                 }
                 last_id = Some(id);
-                rows.push(read(id, row).map_err(Failed::Error)?);
+                seen += 1;
+                kept.extend(read(id, row).map_err(Failed::Error)?);
             }
-            match (more, rows.len()) {
-                (false, len) if len == page.count => return Ok(rows),
-                (true, len) if len > before && len < page.count => {}
-                (_, len) => return Err(self.broken(path, &format!("a page that ends at row {len} of {}", page.count))),
+            match more {
+                false if seen == page.count => return Ok(kept),
+                true if seen > before && seen < page.count => {}
+                _ => return Err(self.broken(path, &format!("a page that ends at row {seen} of {}", page.count))),
             }
         }
     }
@@ -101,9 +107,7 @@ impl Http {
             query.push(("offset", offset.to_string()));
         }
         query.extend(filters.iter().cloned());
-        let value = self.get_present(path, &query).await?;
-        serde_json::from_value(value)
-            .map_err(|error| self.unexpected(&self.request(path), format!("no page of rows: {error}")))
+        self.get_present_as(path, &query).await
     }
 
     fn broken(&self, path: &str, detail: &str) -> Failed {

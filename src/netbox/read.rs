@@ -1,17 +1,26 @@
 //! Live rows: one by id, all of one key, all of a fabric.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::{Kind, KindSpec};
 use crate::domain::names::FabricName;
+use crate::domain::row::Row;
 
 use super::Error;
 use super::client::Client;
 use super::form::Form;
 use super::rows::{self, Found, MissingField};
+
+/// Every row of a kind in a fabric; ordered by id.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Rows that are as the caller knows them, by id: their content is gone with the page that it came in.
+    pub as_known: BTreeSet<u64>,
+    pub others: Vec<Found>,
+}
 
 impl Client {
     /// The row with this id; `None` when NetBox says that there is none (or that the token may not see it).
@@ -35,21 +44,48 @@ impl Client {
         let spec = self.spec(&key.kind)?;
         // A text field's filter finds more than equal values, never less; the plugin has no filters at all.
         let filters = self.form(spec).filters(fabric, Some(&key.name));
-        let mut rows = self.listed(spec, filters).await?;
-        rows.retain(|found| found.is_of(fabric) && found.key() == Some(key));
-        Ok(rows)
+        self.listed(spec, filters, |found| (found.is_of(fabric) && found.key() == Some(key)).then_some(found)).await
     }
 
     /// Every row of a kind in this fabric, ordered by id: complete, or an error.
     pub async fn list(&self, fabric: &FabricName, kind: &Kind) -> Result<Vec<Found>, Error> {
-        let spec = self.spec(kind)?;
-        let mut rows = self.listed(spec, self.form(spec).filters(fabric, None)).await?;
-        rows.retain(|found| found.is_of(fabric));
-        Ok(rows)
+        Ok(self.list_but(fabric, kind, |_| false).await?.others)
     }
 
-    /// The rows that a listing with these filters gives; at least those that match.
-    pub(super) async fn listed(&self, spec: &KindSpec, filters: Vec<(String, String)>) -> Result<Vec<Found>, Error> {
+    /// As `list`, but of rows that are known to the caller with this very content only the id.
+    pub async fn list_but(
+        &self,
+        fabric: &FabricName,
+        kind: &Kind,
+        mut is_known: impl FnMut(&Row) -> bool,
+    ) -> Result<Listing, Error> {
+        enum Kept {
+            Known(u64),
+            Other(Box<Found>),
+        }
+        let spec = self.spec(kind)?;
+        let keep = |found: Found| match &found {
+            _ if !found.is_of(fabric) => None,
+            Found::Row { row, .. } if is_known(row) => Some(Kept::Known(row.id)),
+            Found::Row { .. } | Found::Invalid { .. } => Some(Kept::Other(Box::new(found))),
+        };
+        let mut listing = Listing::default();
+        for kept in self.listed(spec, self.form(spec).filters(fabric, None), keep).await? {
+            match kept {
+                Kept::Known(id) => _ = listing.as_known.insert(id),
+                Kept::Other(found) => listing.others.push(*found),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// What is kept of the rows that a listing with these filters gives; at least those that match.
+    pub(super) async fn listed<T>(
+        &self,
+        spec: &KindSpec,
+        filters: Vec<(String, String)>,
+        mut keep: impl FnMut(Found) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
         let form = self.form(spec);
         let fabrics = match form {
             Form::CustomObject { .. } | Form::Mapped(_) => self.known_fabrics(),
@@ -58,7 +94,7 @@ impl Client {
         let mut query: Vec<(&str, String)> = form.query();
         query.extend(filters.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let path = form.path();
-        self.http.list_as(&path, &query, |id, wire| self.parse(spec, id, &wire, &fabrics)).await
+        self.http.list_as(&path, &query, |id, wire| Ok(keep(self.parse(spec, id, &wire, &fabrics)?))).await
     }
 
     /// One row, with its fabric's name looked up again when the id is new to us.

@@ -13,7 +13,7 @@ use super::render::{self, Provenance};
 use super::rewrite::rewrite;
 use super::standing::Standing;
 use super::table::{Context, Decision, DocumentRef, REFUSED};
-use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Verb, moving};
+use super::{FabricPlan, GitSide, NetBoxWrite, PlannedChange, Unchanged, Verb, moving};
 use crate::domain::digest::Digest;
 use crate::domain::document::{Document, Shared};
 use crate::domain::edit::Edit;
@@ -41,6 +41,10 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     remove_copies(&mut plan, keys, context);
     tend(&mut plan, context);
     moving::add(&mut plan, context.sides);
+    let Unchanged { count: unchanged, first } = &context.sides.unchanged;
+    plan.unlisted = unchanged.saturating_sub(first.len() as u64);
+    let unchanged = |key: &Key| Item::Object { key: key.clone(), outcome: Outcome::Unchanged, request: None };
+    plan.items.extend(first.iter().map(unchanged));
     let broken = context.sides.broken.iter();
     plan.items.extend(broken.map(|file| Item::File { path: file.path.to_string(), reason: file.reason.clone() }));
     let warnings = context.sides.warnings.iter();
@@ -50,6 +54,7 @@ pub(super) fn plan(keys: &Keys, guarded: BTreeSet<Key>, context: Context) -> Fab
     plan.base.sort_by(|one, other| one.key.cmp(&other.key));
     plan.items.sort_by(|one, other| rank(one).cmp(&rank(other)));
     plan.counts = count(&plan.items);
+    plan.counts.unchanged += plan.unlisted;
     plan
 }
 

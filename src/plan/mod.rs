@@ -38,6 +38,7 @@ pub mod written;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -78,10 +79,13 @@ pub struct Sides {
     pub tree: Tree,
     /// The marker's, archive log's and other own files' bytes, as far as they exist.
     pub own_files: BTreeMap<RepoPath, Bytes>,
-    /// Every key in scope: all that a dirty row, a changed file, a raw document, an intent or a full comparison names.
+    /// Every key in scope: all that a dirty row, a changed file, a raw document, an intent or a full comparison names,
+    /// but for those of `unchanged`.
     pub keys: BTreeMap<Key, KeySides>,
-    /// Paths that keys *outside* the scope hold, for collisions.
-    pub other_paths: BTreeMap<RepoPath, Key>,
+    /// Keys in scope of which both sides were seen to be as base has them, where base is an agreement of both.
+    pub unchanged: Unchanged,
+    /// Every base of the fabric: keys that have no sides here have their places all the same.
+    pub base: Arc<BTreeMap<Key, Base>>,
     /// Managed files that are not one usable document.
     pub broken: Vec<BrokenFile>,
     /// Every file below raw/, taken apart; at first sight of the directory also files elsewhere with documents of ours.
@@ -101,6 +105,21 @@ pub struct Sides {
     pub moved: Option<Move>,
     /// For the deletion guard.
     pub deletions: DeletionWindow,
+}
+
+/// Objects of which nothing has to be held to plan: how many there are, and the first `MAX_ITEMS` by key for the report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unchanged {
+    pub count: u64,
+    pub first: Vec<Key>,
+}
+
+impl Sides {
+    /// The files of keys without sides: nothing happens to them.
+    pub fn other_files(&self) -> impl Iterator<Item = (&Key, &RepoPath)> {
+        let others = self.base.iter().filter(|(key, _)| !self.keys.contains_key(key));
+        others.filter_map(|(key, base)| Some((key, &base.git.as_ref()?.path)))
+    }
 }
 
 /// The three sides of one key.
@@ -268,8 +287,11 @@ pub struct FabricPlan {
     pub base: Vec<BaseUpdate>,
     /// Final fates of documents whose file stays in raw/: to be remembered with `base`.
     pub remember: Vec<(DocumentId, Fate)>,
-    /// Every object and document in scope, each exactly once, ordered: held and rejected first, then by key or path.
+    /// Every object and document in scope, each exactly once, ordered: held and rejected first, then by key or path. Of
+    /// the sides' `unchanged` objects only the first.
     pub items: Vec<Item>,
+    /// Unchanged objects that have no item.
+    pub unlisted: u64,
     pub counts: Counts,
     /// One line per object for the commit's body: `create VPC default/web`.
     pub changes: Vec<PlannedChange>,

@@ -143,7 +143,7 @@ fn occupants<'a>(keys: &Keys<'a>, context: Context<'a>) -> BTreeMap<String, Occu
     let place = |path: &RepoPath| path.as_str().to_lowercase();
     let files = context.sides.tree.keys().filter(|path| path.is_within(&managed));
     let mut occupants: BTreeMap<String, Occupant> = files.map(|path| (place(path), Occupant::File)).collect();
-    occupants.extend(context.sides.other_paths.iter().map(|(path, key)| (place(path), Occupant::Object(key))));
+    occupants.extend(context.sides.other_files().map(|(key, path)| (place(path), Occupant::Object(key))));
     for (key, planned) in keys {
         if let GitSide::Broken { path, .. } = &planned.sides.git {
             occupants.insert(place(path), Occupant::Object(key));

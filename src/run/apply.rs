@@ -179,8 +179,7 @@ impl Writing<'_> {
 
 /// Begins with what matters: NetBox's messages are short.
 fn note(digest: &Digest, asked_by: &str) -> String {
-    let digest = &digest.as_str()[..16];
-    format!("overwrites content sha256:{digest}, kept in this record's pre-change data. {asked_by}")
+    format!("overwrites content sha256:{digest:.16}, kept in this record's pre-change data. {asked_by}")
 }
 
 /// A lot's answers on their way into the sides and the ledger.

@@ -14,12 +14,13 @@ use crate::netbox::Client;
 use crate::plan::directory::Look;
 use crate::plan::layout::{MarkerState, read_marker};
 use crate::plan::rollback::Rewound;
-use crate::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, RawContent, Sides, layout};
+use crate::plan::{DeletionWindow, KeySides, NetBoxSide, RawContent, Sides, layout};
 use crate::validate::Crds;
 
 use super::failure::{Failure, error};
+use super::git_side::GitSides;
 use super::moving::Place;
-use super::netbox_side::{Dirty, Scope, dirty_rows};
+use super::netbox_side::{Dirty, NetBoxSides, Scope, dirty_rows};
 use super::validation::hold_to_rules;
 use super::{Runner, contents, git_side, moving, netbox_side, rollback};
 
@@ -75,20 +76,14 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     let dirty = dirty_rows(fabric, &part.changes);
     let scope = Scope {
         everything: asked || !known || moved.is_some() || memory.base.is_empty(),
-        keys: keys_named_by_git(&git, &memory),
+        keys: keys_named_by_git(&git, &memory, rewound.as_ref().map(|(rewound, _)| rewound)),
         dirty: &dirty,
     };
-    let rows = netbox_side::read(client, of, &memory, &scope).await?;
+    let NetBoxSides { keys: rows, unchanged, subnets } = netbox_side::read(client, of, &memory, &scope).await?;
 
-    let mut keys = assemble(&memory, &git.keys, rows, &dirty);
+    let mut keys = assemble(&memory, &git, rows, &dirty);
     contents::load_files(repository.as_ref(), of, &memory, &mut keys).await?;
     contents::load_ancestors(repository.as_ref(), &runner.catalogue, &mut keys).await?;
-    let other_paths = memory
-        .base
-        .iter()
-        .filter(|(key, _)| !keys.contains_key(key))
-        .filter_map(|(key, base)| Some((base.git.as_ref()?.path.clone(), key.clone())))
-        .collect();
     let mut sides = Sides {
         fabric: fabric.name.clone(),
         directory: fabric.directory.clone(),
@@ -98,7 +93,8 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
         tree: git.tree,
         own_files: git.own_files,
         keys,
-        other_paths,
+        unchanged,
+        base: Arc::clone(&memory.base),
         broken: git.broken,
         raw: git.raw,
         copies: git.copies,
@@ -117,7 +113,7 @@ pub async fn gather(runner: &Runner, part: &Part, head: Option<&Oid>) -> Result<
     };
     let none = Crds::default();
     let crds = runner.crds.get(&fabric.name).map_or(&none, Arc::as_ref);
-    hold_to_rules(&mut sides, crds, &fabric.policy);
+    hold_to_rules(&mut sides, &subnets, crds, &fabric.policy);
     Ok(Gathered { sides, memory, target: fabric.target.clone(), relocation, rewound })
 }
 
@@ -207,20 +203,22 @@ async fn fabric_missing(runner: &Runner, fabric: &Fabric, client: &Client) -> Re
 }
 
 /// Keys that need their row although no delivery named it: changed, missing or broken files, raw documents, intents,
-/// conflicts with what people decided of them, and deletions that a person has confirmed.
-fn keys_named_by_git(git: &git_side::GitSides, memory: &FabricMemory) -> BTreeSet<Key> {
-    let changed = git.keys.iter().filter(|(_, side)| !matches!(side, GitSide::AsBase)).map(|(key, _)| key);
+/// conflicts with what people decided of them, deletions that a person has confirmed, and objects that go back to an
+/// earlier state.
+fn keys_named_by_git(git: &GitSides, memory: &FabricMemory, rewound: Option<&Rewound>) -> BTreeSet<Key> {
+    let rewound = rewound.into_iter().flat_map(|rewound| rewound.objects.keys());
     let raw = git.raw.iter().flat_map(|file| &file.documents).filter_map(|document| match &document.content {
         RawContent::Document(document) => Some(&document.key),
         RawContent::Unmanaged(_) | RawContent::Rejected { .. } | RawContent::Held(_) => None,
     });
     let waiting = memory.conflicts.keys().chain(memory.resolutions.keys()).chain(memory.lost.keys());
-    changed.chain(raw).chain(memory.intents.keys()).chain(waiting).chain(&memory.confirmed).cloned().collect()
+    let named = git.changed.keys().chain(raw).chain(rewound);
+    named.chain(memory.intents.keys()).chain(waiting).chain(&memory.confirmed).cloned().collect()
 }
 
 fn assemble(
     memory: &FabricMemory,
-    git: &BTreeMap<Key, GitSide>,
+    git: &GitSides,
     rows: BTreeMap<Key, NetBoxSide>,
     dirty: &BTreeMap<ObjectId, Dirty>,
 ) -> BTreeMap<Key, KeySides> {
@@ -235,7 +233,7 @@ fn assemble(
             };
             let deliveries: Vec<&Dirty> = [said(&key, old), said(&key, now)].into_iter().flatten().collect();
             let sides = KeySides {
-                git: git.get(&key).cloned().unwrap_or_default(),
+                git: git.of(&key, base.as_ref()),
                 intent: memory.intents.get(&key).cloned(),
                 changed_by: deliveries.iter().flat_map(|dirty| dirty.users.clone()).collect(),
                 cascade: deliveries.iter().any(|dirty| dirty.cascade),

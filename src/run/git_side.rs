@@ -10,7 +10,7 @@ use crate::domain::key::Key;
 use crate::domain::names::Oid;
 use crate::domain::path::RepoPath;
 use crate::domain::policy::Fabric;
-use crate::domain::row::GitBase;
+use crate::domain::row::{Base, GitBase};
 use crate::ledger::types::FabricMemory;
 use crate::plan::directory::{Look, is_onboarding};
 use crate::plan::managed::{ManagedFile, read_document};
@@ -23,12 +23,23 @@ use super::gather::Of;
 pub struct GitSides {
     pub tree: Tree,
     pub own_files: BTreeMap<RepoPath, Bytes>,
-    /// Every key that base or a file names; `AsBase` for those whose file is unchanged.
-    pub keys: BTreeMap<Key, GitSide>,
+    /// Every key that a file names, or base, but for those whose file is as base has it.
+    pub changed: BTreeMap<Key, GitSide>,
     pub broken: Vec<BrokenFile>,
     pub raw: Vec<RawFile>,
     /// Files that hold the same as their key's own; only while the directory is onboarded.
     pub copies: BTreeMap<RepoPath, Key>,
+}
+
+impl GitSides {
+    /// What Git has of a key; `base` is the key's.
+    pub fn of(&self, key: &Key, base: Option<&Base>) -> GitSide {
+        match self.changed.get(key) {
+            Some(side) => side.clone(),
+            None if base.is_some_and(|base| base.git.is_some()) => GitSide::AsBase,
+            None => GitSide::Absent,
+        }
+    }
 }
 
 /// Reads what the directory's tree holds: only the blobs that base does not know.
@@ -57,13 +68,13 @@ pub async fn read(
     // What holds nothing of ours is none of our business outside raw/.
     let ours = |file: &RawFile| file.documents.iter().any(|found| matches!(found.content, RawContent::Document(_)));
     raw.extend(sorted.strewn.iter().filter_map(raw_file).filter(ours));
-    let Keys { keys, broken, copies } = sorted.managed_keys(&contents, of);
-    Ok(GitSides { own_files, keys, broken, raw, copies, tree: tree.clone() })
+    let Keys { changed, broken, copies } = sorted.managed_keys(&contents, of);
+    Ok(GitSides { own_files, changed, broken, raw, copies, tree })
 }
 
-/// The keys that managed files name, and the files that do not name one.
+/// The keys that changed files name or leave, and the files that do not name one.
 struct Keys {
-    keys: BTreeMap<Key, GitSide>,
+    changed: BTreeMap<Key, GitSide>,
     broken: Vec<BrokenFile>,
     copies: BTreeMap<RepoPath, Key>,
 }
@@ -83,6 +94,8 @@ struct Sorted<'a> {
     unchanged: BTreeMap<&'a Key, &'a RepoPath>,
     /// Keys whose file is gone from its place.
     gone: BTreeSet<&'a Key>,
+    /// Keys in whose file's place is something that cannot be read.
+    unreadable: Vec<(&'a Key, BrokenFile)>,
     /// What base says of each path.
     known: BTreeMap<&'a RepoPath, (&'a Key, &'a GitBase)>,
     broken: Vec<BrokenFile>,
@@ -92,7 +105,10 @@ impl<'a> Sorted<'a> {
     fn of(tree: &'a Tree, fabric: &Fabric, memory: &'a FabricMemory, onboarding: bool) -> Self {
         let known: BTreeMap<_, _> =
             memory.base.iter().filter_map(|(key, base)| base.git.as_ref().map(|git| (&git.path, (key, git)))).collect();
-        let gone = known.iter().filter(|(path, _)| !tree.contains_key(**path)).map(|(_, (key, _))| *key).collect();
+        let (raw, managed) = (layout::raw_dir(&fabric.directory), layout::managed_dir(&fabric.directory));
+        let is_managed = |path: &RepoPath| path.is_within(&managed) && layout::is_yaml(path);
+        let is_there = |path: &RepoPath| tree.contains_key(path) && is_managed(path) && !layout::is_passed_over(path);
+        let gone = known.iter().filter(|(path, _)| !is_there(path)).map(|(_, (key, _))| *key).collect();
         let mut sorted = Self {
             raw: Vec::new(),
             strewn: Vec::new(),
@@ -100,17 +116,17 @@ impl<'a> Sorted<'a> {
             changed: Vec::new(),
             unchanged: BTreeMap::new(),
             gone,
+            unreadable: Vec::new(),
             known,
             broken: Vec::new(),
         };
-        let (raw, managed) = (layout::raw_dir(&fabric.directory), layout::managed_dir(&fabric.directory));
         for (path, entry) in tree {
             if layout::is_passed_over(path) {
                 continue;
             }
             if path.is_within(&raw) {
                 sorted.raw.push((path, entry));
-            } else if path.is_within(&managed) && layout::is_yaml(path) {
+            } else if is_managed(path) {
                 sorted.managed(path, entry);
             } else if onboarding && is_file(entry) && layout::may_hold_documents(&fabric.directory, path) {
                 sorted.strewn.push((path, entry));
@@ -133,20 +149,13 @@ impl<'a> Sorted<'a> {
     }
 
     fn managed(&mut self, path: &'a RepoPath, entry: &'a TreeEntry) {
-        if let Some(why) = &entry.misnamed {
-            self.broken.push(BrokenFile { path: path.clone(), reason: raw::misnamed(why) });
-            return;
-        }
-        if let Mode::Symlink | Mode::Submodule = entry.mode {
-            let reason = Reason::new("not_a_file", "it is a symbolic link or a submodule; put a file in its place");
-            self.broken.push(BrokenFile { path: path.clone(), reason });
-            return;
-        }
-        match self.known.get(path) {
-            Some((key, git)) if git.blob == entry.blob => {
-                self.unchanged.insert(key, path);
-            }
-            Some(_) | None => self.changed.push((path, &entry.blob)),
+        let known = self.known.get(path);
+        let broken = |reason| BrokenFile { path: path.clone(), reason };
+        match (unreadable(entry), known) {
+            (Some(reason), Some((key, _))) => self.unreadable.push((key, broken(reason))),
+            (Some(reason), None) => self.broken.push(broken(reason)),
+            (None, Some((key, git))) if git.blob == entry.blob => _ = self.unchanged.insert(key, path),
+            (None, _) => self.changed.push((path, &entry.blob)),
         }
     }
 
@@ -161,7 +170,9 @@ impl<'a> Sorted<'a> {
         let mut broken = self.broken;
         let mut copies = BTreeMap::new();
         let mut keys: BTreeMap<Key, GitSide> = self.gone.iter().map(|key| ((*key).clone(), GitSide::Absent)).collect();
-        keys.extend(self.unchanged.keys().map(|key| ((*key).clone(), GitSide::AsBase)));
+        for (key, BrokenFile { path, reason }) in self.unreadable {
+            keys.insert(key.clone(), GitSide::Broken { path, reason });
+        }
         for (path, blob) in self.changed {
             let Some(bytes) = contents.get(blob) else { continue };
             // A file whose content became another key's leaves its old key without one.
@@ -178,7 +189,7 @@ impl<'a> Sorted<'a> {
                         bytes: bytes.clone(),
                         document: Box::new(document.clone()),
                     };
-                    let found = keys.remove(&document.key);
+                    let found = keys.remove(&document.key).or_else(|| other.as_ref().map(|_| GitSide::AsBase));
                     let side = match found {
                         Some(found) if self.onboarding && hold_the_same(&found, &side) => {
                             let (side, copy) = own_file(found, side, of);
@@ -200,7 +211,18 @@ impl<'a> Sorted<'a> {
                 None => broken.push(BrokenFile { path: path.clone(), reason }),
             }
         }
-        Keys { keys, broken, copies }
+        Keys { changed: keys, broken, copies }
+    }
+}
+
+/// Why a managed file is not looked into, when it is not.
+fn unreadable(entry: &TreeEntry) -> Option<Reason> {
+    match (&entry.misnamed, entry.mode) {
+        (Some(why), _) => Some(raw::misnamed(why)),
+        (None, Mode::Symlink | Mode::Submodule) => {
+            Some(Reason::new("not_a_file", "it is a symbolic link or a submodule; put a file in its place"))
+        }
+        (None, Mode::File | Mode::Executable) => None,
     }
 }
 

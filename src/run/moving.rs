@@ -1,6 +1,7 @@
 //! What the settings moved since the last run: the files on their way, and what the ledger remembers of their places.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::edit::Tree;
 use crate::domain::fate::DocumentId;
@@ -106,7 +107,7 @@ fn relocate(memory: &mut FabricMemory, from: &RepoPath, to: &RepoPath) -> Advanc
         let place = git.as_mut().and_then(|git| Some((moved_path(&git.path, from, to)?, git)));
         place.map(|(path, git)| git.path = path).is_some()
     };
-    for (key, base) in &mut memory.base {
+    for (key, base) in Arc::make_mut(&mut memory.base) {
         if goes(&mut base.git) {
             relocation.base.push(BaseUpdate { key: key.clone(), base: Some(base.clone()), clears_intent: false });
         }
@@ -133,7 +134,7 @@ fn relocate(memory: &mut FabricMemory, from: &RepoPath, to: &RepoPath) -> Advanc
 fn forget(memory: &mut FabricMemory) -> Advance {
     let intents = std::mem::take(&mut memory.intents);
     let base = std::mem::take(&mut memory.base);
-    let keys: BTreeSet<_> = base.into_keys().chain(intents.into_keys()).collect();
+    let keys: BTreeSet<_> = base.keys().cloned().chain(intents.into_keys()).collect();
     let gone = |key| BaseUpdate { key, base: None, clears_intent: true };
     let forget = std::mem::take(&mut memory.remembered).into_keys().collect();
     Advance { base: keys.into_iter().map(gone).collect(), forget, ..Advance::default() }

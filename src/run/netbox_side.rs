@@ -8,9 +8,12 @@ use crate::domain::key::{Key, ObjectId};
 use crate::domain::kind::Kind;
 use crate::domain::names::FabricName;
 use crate::domain::policy::Fabric;
+use crate::domain::report::MAX_ITEMS;
+use crate::domain::row::{Base, Row};
 use crate::ledger::types::FabricMemory;
-use crate::netbox::{Client, Error, Found};
-use crate::plan::NetBoxSide;
+use crate::netbox::{Client, Error, Found, Listing};
+use crate::plan::{NetBoxSide, Unchanged};
+use crate::validate::{Subnets, subnets_of};
 
 use super::gather::Of;
 
@@ -49,18 +52,27 @@ pub struct Scope<'a> {
     pub dirty: &'a BTreeMap<ObjectId, Dirty>,
 }
 
+/// What NetBox has of a fabric.
+pub struct NetBoxSides {
+    /// Every key in scope but those of `unchanged`.
+    pub keys: BTreeMap<Key, NetBoxSide>,
+    /// Where everything is in scope, the keys whose row is as base has it and that nothing else is to be looked at for.
+    pub unchanged: Unchanged,
+    /// What others may name of the rows that are as base has them.
+    pub subnets: Subnets,
+}
+
 /// Reads every row in scope, and decides for each key without a row whether its absence is proven.
+///
+/// Of a row that is as base has it, and that nothing in scope asks for, nothing is kept: a large fabric that is compared
+/// takes memory for what changed.
 pub async fn read(
     client: &Client,
     Of { fabric, catalogue }: Of<'_>,
     memory: &FabricMemory,
     scope: &Scope<'_>,
-) -> Result<BTreeMap<Key, NetBoxSide>, Error> {
-    let ids: BTreeMap<ObjectId, &Key> = memory
-        .base
-        .iter()
-        .filter_map(|(key, base)| Some((ObjectId { kind: key.kind.clone(), id: base.netbox.as_ref()?.id }, key)))
-        .collect();
+) -> Result<NetBoxSides, Error> {
+    let ids = memory.base.iter().filter_map(|(key, base)| Some(((&key.kind, base.netbox.as_ref()?.id), key))).collect();
     let mut reader = Reader { client, fabric: &fabric.name, memory, ids, rows: Rows::default() };
     for spec in catalogue.iter() {
         reader.read_kind(&spec.kind, scope).await?;
@@ -69,21 +81,24 @@ pub async fn read(
     reader.search(&keys).await?;
     let absent: BTreeSet<ObjectId> = keys.iter().filter_map(|key| reader.unexplained(key, scope)).collect();
     let proven = reader.proven_deletions(&absent).await?;
-    Ok(keys
-        .into_iter()
-        .map(|key| {
-            let side = reader.take_side(&key, &proven, scope);
-            (key, side)
-        })
-        .collect())
+    let unchanged = reader.unchanged(scope);
+    let sides = keys.into_iter().map(|key| {
+        let side = reader.take_side(&key, &proven, scope);
+        (key, side)
+    });
+    Ok(NetBoxSides { keys: sides.collect(), unchanged, subnets: reader.rows.subnets })
 }
 
 /// What was read so far.
 #[derive(Default)]
 struct Rows {
-    /// Rows of this fabric, by the key they have now.
+    /// Rows that are as base has them, and whose content was not kept.
+    as_base: BTreeMap<Kind, BTreeSet<u64>>,
+    /// What others may name of those.
+    subnets: Subnets,
+    /// All other rows of this fabric, by the key they have now.
     by_key: BTreeMap<Key, Vec<Found>>,
-    /// The key of each row of this fabric, where it has one.
+    /// The key of each of these, where it has one.
     by_id: BTreeMap<ObjectId, Option<Key>>,
     /// Rows that exist, but in another fabric.
     elsewhere: BTreeSet<ObjectId>,
@@ -98,7 +113,7 @@ struct Reader<'a> {
     fabric: &'a FabricName,
     memory: &'a FabricMemory,
     /// Base's rows.
-    ids: BTreeMap<ObjectId, &'a Key>,
+    ids: BTreeMap<(&'a Kind, u64), &'a Key>,
     rows: Rows,
 }
 
@@ -109,11 +124,7 @@ impl Reader<'_> {
         ids.extend(keys.iter().filter_map(|key| self.base_object(key)));
         let wanted = ids.len() + keys.len();
         if scope.everything || wanted > MAX_SINGLE_READS {
-            for found in self.client.list(self.fabric, kind).await? {
-                self.take(kind, found);
-            }
-            self.rows.listed.insert(kind.clone());
-            return Ok(());
+            return self.list_kind(kind, scope).await;
         }
         for object in ids {
             // Rows said to be deleted are read too: a delivery alone proves nothing.
@@ -122,6 +133,70 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn list_kind(&mut self, kind: &Kind, scope: &Scope<'_>) -> Result<(), Error> {
+        let mut subnets = Subnets::new();
+        let is_as_base = |row: &Row| {
+            let as_base = self.is_as_base(row, scope);
+            if let Some(named) = subnets_of(&row.shared.key.kind, &row.shared.spec).filter(|_| as_base) {
+                subnets.insert(row.shared.key.clone(), named);
+            }
+            as_base
+        };
+        let Listing { as_known, others } = self.client.list_but(self.fabric, kind, is_as_base).await?;
+        self.rows.subnets.append(&mut subnets);
+        self.rows.as_base.insert(kind.clone(), as_known);
+        for found in others {
+            self.take(kind, found);
+        }
+        self.rows.listed.insert(kind.clone());
+        Ok(())
+    }
+
+    /// Whether a row is as base has it, base is an agreement of both sides, and nothing else asks for the row: then the
+    /// plan needs no more of it than that.
+    fn is_as_base(&self, row: &Row, scope: &Scope<'_>) -> bool {
+        let key = &row.shared.key;
+        let Some(Base { git: Some(git), netbox: Some(base) }) = self.memory.base.get(key) else { return false };
+        let waits = self.memory.held.contains_key(key) || self.memory.guarded.contains(key);
+        let is_asked_for = waits || scope.keys.contains(key) || scope.dirty.contains_key(&row.object());
+        let is_its_row = base.id == row.id && self.ids.get(&(&key.kind, row.id)) == Some(&key);
+        !is_asked_for
+            && is_its_row
+            && git.shared == base.digest
+            && base.last_updated == row.last_updated
+            && base.digest == row.shared.digest()
+    }
+
+    /// Whether a row was listed, and is as base has it.
+    fn was_as_base(&self, object: &ObjectId) -> bool {
+        self.rows.as_base.get(&object.kind).is_some_and(|ids| ids.contains(&object.id))
+    }
+
+    /// The row of a key that is as base has it.
+    fn row_as_base(&self, key: &Key) -> Option<u64> {
+        let object = self.base_object(key).filter(|object| self.was_as_base(object))?;
+        (self.ids.get(&(&object.kind, object.id)) == Some(&key)).then_some(object.id)
+    }
+
+    fn unchanged(&self, scope: &Scope<'_>) -> Unchanged {
+        let mut unchanged = Unchanged::default();
+        if !scope.everything {
+            return unchanged;
+        }
+        for key in self.memory.base.keys().filter(|key| self.is_left_out(key)) {
+            unchanged.count += 1;
+            if unchanged.first.len() < MAX_ITEMS {
+                unchanged.first.push(key.clone());
+            }
+        }
+        unchanged
+    }
+
+    /// A key whose only row is as base has it.
+    fn is_left_out(&self, key: &Key) -> bool {
+        self.row_as_base(key).is_some() && !self.rows.by_key.contains_key(key)
     }
 
     fn take(&mut self, kind: &Kind, found: Found) {
@@ -148,11 +223,11 @@ impl Reader<'_> {
     fn keys_in_scope(&self, scope: &Scope<'_>) -> BTreeSet<Key> {
         let mut keys = scope.keys.clone();
         keys.extend(
-            self.ids.iter().filter(|(object, _)| scope.dirty.contains_key(object)).map(|(_, key)| (*key).clone()),
+            scope.dirty.keys().filter_map(|object| self.ids.get(&(&object.kind, object.id))).map(|key| (*key).clone()),
         );
         if scope.everything {
             keys.extend(self.rows.by_key.keys().cloned());
-            keys.extend(self.memory.base.keys().cloned());
+            keys.extend(self.memory.base.keys().filter(|key| !self.is_left_out(key)).cloned());
         } else {
             let touched = |object: &ObjectId| scope.dirty.contains_key(object);
             keys.extend(
@@ -160,9 +235,10 @@ impl Reader<'_> {
             );
         }
         // A row that base knows under another name takes its old key into scope: the old file goes with the new one.
-        let renamed = keys.iter().flat_map(|key| self.rows.by_key.get(key).into_iter().flatten()).filter_map(|found| {
-            self.ids.get(&ObjectId { kind: found.key()?.kind.clone(), id: found.id() }).map(|key| (*key).clone())
-        });
+        let renamed = keys
+            .iter()
+            .flat_map(|key| self.rows.by_key.get(key).into_iter().flatten())
+            .filter_map(|found| self.ids.get(&(&found.key()?.kind, found.id())).map(|key| (*key).clone()));
         let renamed: Vec<Key> = renamed.collect();
         keys.extend(renamed);
         // The other way round: a key in scope whose row now has another name brings that name in.
@@ -189,7 +265,8 @@ impl Reader<'_> {
     /// The base row of a key that has none now, when no delivery, rename or move explains it.
     fn unexplained(&self, key: &Key, scope: &Scope<'_>) -> Option<ObjectId> {
         let object = self.base_object(key)?;
-        let explained = self.rows.by_key.contains_key(key)
+        let explained = self.was_as_base(&object)
+            || self.rows.by_key.contains_key(key)
             || self.rows.by_id.contains_key(&object)
             || self.rows.elsewhere.contains(&object)
             || self.memory.guarded.contains(key)
@@ -213,12 +290,15 @@ impl Reader<'_> {
     /// What NetBox has of a key; its rows are given away.
     fn take_side(&mut self, key: &Key, proven: &BTreeSet<ObjectId>, scope: &Scope<'_>) -> NetBoxSide {
         let mut rows = self.rows.by_key.remove(key).unwrap_or_default();
-        if rows.len() > 1 {
-            return NetBoxSide::Several { ids: rows.iter().map(Found::id).collect() };
+        let as_base = self.row_as_base(key);
+        let ids: BTreeSet<u64> = rows.iter().map(Found::id).chain(as_base).collect();
+        if ids.len() > 1 {
+            return NetBoxSide::Several { ids: ids.into_iter().collect() };
         }
         match rows.pop() {
             Some(Found::Row { row, .. }) => NetBoxSide::Row(Box::new(row)),
             Some(Found::Invalid { id, reason, .. }) => NetBoxSide::Invalid { id, reason },
+            None if as_base.is_some() => NetBoxSide::AsBase,
             None => match self.unexplained(key, scope) {
                 Some(object) if !proven.contains(&object) => NetBoxSide::Unproven { reason: unproven(&object) },
                 Some(_) | None => NetBoxSide::Absent,

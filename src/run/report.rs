@@ -34,6 +34,7 @@ pub fn of(
         .chain(warnings)
         .collect();
     let mut counts = counts(&items);
+    counts.unchanged += plan.unlisted;
     for wrote in written.values() {
         match wrote.outcome {
             Outcome::NetboxCreated => counts.netbox_created += 1,
@@ -60,6 +61,7 @@ pub fn of(
 /// The report of a plan that was not applied.
 pub fn of_dry_run(claim: &Claim, fabric: &FabricName, head: Option<&Oid>, plan: &FabricPlan) -> FabricReport {
     let mut counts = counts(&plan.items);
+    counts.unchanged += plan.unlisted;
     for write in &plan.netbox {
         match write {
             NetBoxWrite::Create { .. } => counts.netbox_created += 1,

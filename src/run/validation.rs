@@ -1,6 +1,6 @@
 //! Holds what a run would carry over to the rules of its fabric; what already stands on both sides is left alone.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::domain::kind::KindSpec;
 use crate::domain::pointer::Pointer;
 use crate::domain::policy::{Direction, Policy, Validation};
 use crate::plan::{GitSide, KeySides, NetBoxSide, RawContent, Sides, Warning, managed};
-use crate::validate::{Crds, Finding, Known, Severity, references, validate};
+use crate::validate::{Crds, Finding, Known, Severity, Subnets, references, validate};
 
 /// The most findings that one reason tells.
 const TOLD: usize = 5;
@@ -20,17 +20,23 @@ const TOLD: usize = 5;
 ///
 /// A raw document is rejected; a managed file or a row that changed is held, with the findings as its reason. Where one
 /// side leads, nothing is carried over from the other, so its changes are drift and nothing else.
-pub fn hold_to_rules(sides: &mut Sides, crds: &Crds, policy: &Policy) {
+///
+/// `subnets` are those of VPCs whose content is not among the sides.
+pub fn hold_to_rules(sides: &mut Sides, subnets: &Subnets, crds: &Crds, policy: &Policy) {
     if policy.validation == Validation::Off {
         return;
     }
-    let rules = Rules { crds, policy, known: known(sides) };
+    let rules = Rules { crds, policy, sides, subnets, known: OnceCell::new() };
     let mut warnings = Vec::new();
-    rules.raw_documents(sides, &mut warnings);
-    let specs: BTreeMap<&Key, &KindSpec> =
-        sides.keys.keys().filter_map(|key| Some((key, sides.catalogue.get(&key.kind)?))).collect();
-    let held: Vec<(Key, Held)> =
-        sides.keys.iter().filter_map(|(key, of)| rules.sides_of(specs.get(key)?, key, of, &mut warnings)).collect();
+    let rejected = rules.raw_documents(&mut warnings);
+    let held = sides.keys.iter().filter_map(|(key, of)| {
+        let spec = sides.catalogue.get(&key.kind)?;
+        rules.sides_of(spec, key, of, &mut warnings)
+    });
+    let held: Vec<(Key, Held)> = held.collect();
+    for (file, place, content) in rejected {
+        sides.raw[file].documents[place].content = content;
+    }
     for (key, held) in held {
         let Some(of) = sides.keys.get_mut(&key) else { continue };
         match held {
@@ -47,13 +53,14 @@ enum Held {
     Row(NetBoxSide),
 }
 
-fn known(sides: &Sides) -> Known {
+fn known<'a>(sides: &'a Sides, subnets: &'a Subnets) -> Known<'a> {
     let mut known = Known::default();
-    sides.other_paths.values().for_each(|key| known.add(key));
+    sides.other_files().for_each(|(key, _)| known.add(key));
+    known.add_subnets(subnets);
     for (key, of) in &sides.keys {
         match (&of.git, &of.netbox) {
             (GitSide::File { document, .. }, _) => known.add_document(document),
-            (_, NetBoxSide::Row(row)) => known.add_document(&as_document(&row.shared, "")),
+            (_, NetBoxSide::Row(row)) => known.add_spec(key, &row.shared.spec),
             (GitSide::Absent, _) => {}
             (GitSide::AsBase | GitSide::Broken { .. } | GitSide::Several { .. }, _) => known.add(key),
         }
@@ -85,22 +92,26 @@ fn as_document(shared: &Shared, api_version: &str) -> Document {
 struct Rules<'a> {
     crds: &'a Crds,
     policy: &'a Policy,
-    known: Known,
+    sides: &'a Sides,
+    subnets: &'a Subnets,
+    /// Made once something is held to it.
+    known: OnceCell<Known<'a>>,
 }
 
 impl Rules<'_> {
     fn findings(&self, document: &Document) -> Vec<Finding> {
         let mut findings = validate(document, self.crds, self.policy.validation);
-        findings.extend(references(document, &self.known));
+        findings.extend(references(document, self.known.get_or_init(|| known(self.sides, self.subnets))));
         findings
     }
 
-    fn raw_documents(&self, sides: &mut Sides, warnings: &mut Vec<Warning>) {
-        for file in &mut sides.raw {
-            for place in 0..file.documents.len() {
-                let remembered = sides.remembered.contains_key(&file.id(place));
-                let RawContent::Document(document) = &file.documents[place].content else { continue };
-                if remembered {
+    /// What takes the place of raw documents with errors: number of the file, place in it, content.
+    fn raw_documents(&self, warnings: &mut Vec<Warning>) -> Vec<(usize, usize, RawContent)> {
+        let mut rejected = Vec::new();
+        for (number, file) in self.sides.raw.iter().enumerate() {
+            for (place, found) in file.documents.iter().enumerate() {
+                let RawContent::Document(document) = &found.content else { continue };
+                if self.sides.remembered.contains_key(&file.id(place)) {
                     continue;
                 }
                 let findings = self.findings(document);
@@ -108,10 +119,11 @@ impl Rules<'_> {
                 let key = document.key.clone();
                 let places = file.places(place, &pointers).into_iter().map(Some).collect();
                 if let Some(reason) = told(findings, places, file.path.as_str(), warnings) {
-                    file.documents[place].content = RawContent::Rejected { key: Some(key), reason };
+                    rejected.push((number, place, RawContent::Rejected { key: Some(key), reason }));
                 }
             }
         }
+        rejected
     }
 
     /// What of a key has to be held, when it changed, is not the same on both sides, and has errors.

@@ -24,7 +24,7 @@ use crate::domain::pointer::Pointer;
 use crate::domain::policy::Validation;
 
 pub use crd::{Crds, NotCrds};
-pub use references::{Known, references};
+pub use references::{Known, Subnets, references, subnets_of};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

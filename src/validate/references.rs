@@ -1,5 +1,6 @@
 //! Objects that others name: a document whose reference leads nowhere is taken by a cluster, but does nothing there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -11,37 +12,55 @@ use crate::domain::key::Key;
 use crate::domain::kind::Kind;
 use crate::domain::pointer::Pointer;
 
-/// Which objects there are, and of VPCs which subnets, as far as that is known.
+/// The subnets of VPCs, by name.
+pub type Subnets = BTreeMap<Key, BTreeSet<String>>;
+
+/// Which objects there are, and of VPCs which subnets, as far as that is known. Borrowed: there may be many.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
-    keys: BTreeSet<Key>,
-    subnets: BTreeMap<Key, BTreeSet<String>>,
+pub struct Known<'a> {
+    keys: BTreeSet<&'a Key>,
+    subnets: BTreeMap<&'a Key, Cow<'a, BTreeSet<String>>>,
 }
 
-impl Known {
+/// What others may name of an object besides itself: a VPC's subnets.
+pub fn subnets_of(kind: &Kind, spec: &Value) -> Option<BTreeSet<String>> {
+    let subnets = spec.get("subnets").filter(|_| kind.as_str() == "VPC")?;
+    Some(subnets.as_object()?.keys().cloned().collect())
+}
+
+impl<'a> Known<'a> {
     /// Notes an object.
-    pub fn add(&mut self, key: &Key) {
-        self.keys.insert(key.clone());
+    pub fn add(&mut self, key: &'a Key) {
+        self.keys.insert(key);
     }
 
     /// Notes an object with what others may name of it.
-    pub fn add_document(&mut self, document: &Document) {
-        self.add(&document.key);
-        let subnets = document.body.get("spec").and_then(|spec| spec.get("subnets")).and_then(Value::as_object);
-        if let Some(subnets) = subnets.filter(|_| document.key.kind.as_str() == "VPC") {
-            self.subnets.insert(document.key.clone(), subnets.keys().cloned().collect());
-        }
+    pub fn add_spec(&mut self, key: &'a Key, spec: &Value) {
+        self.add(key);
+        self.subnets.extend(subnets_of(&key.kind, spec).map(|subnets| (key, Cow::Owned(subnets))));
     }
 
-    fn find(&self, namespace: &str, kinds: &[&str], name: &str) -> Option<&Key> {
+    /// Notes what a document is, and what others may name of it.
+    pub fn add_document(&mut self, document: &'a Document) {
+        self.add_spec(&document.key, document.body.get("spec").unwrap_or(&Value::Null));
+    }
+
+    /// Notes subnets of objects that are noted as well.
+    pub fn add_subnets(&mut self, subnets: &'a Subnets) {
+        self.subnets.extend(subnets.iter().map(|(key, subnets)| (key, Cow::Borrowed(subnets))));
+    }
+
+    fn find(&self, namespace: &str, kinds: &[&str], name: &str) -> Option<&'a Key> {
         let key = |kind: &&str| Key { kind: Kind::new(kind), namespace: namespace.to_owned(), name: name.to_owned() };
-        kinds.iter().find_map(|kind| self.keys.get(&key(kind)))
+        kinds.iter().find_map(|kind| self.keys.get::<Key>(&key(kind)).copied())
     }
 
     /// Whether anything is known of these kinds; without that every reference to them would seem to lead nowhere.
     fn knows(&self, kinds: &[&str]) -> bool {
         let first = |kind: &&str| Key { kind: Kind::new(kind), namespace: String::new(), name: String::new() };
-        kinds.iter().any(|kind| self.keys.range(first(kind)..).next().is_some_and(|key| key.kind.as_str() == *kind))
+        kinds
+            .iter()
+            .any(|kind| self.keys.range::<Key, _>(first(kind)..).next().is_some_and(|key| key.kind.as_str() == *kind))
     }
 }
 
@@ -49,7 +68,7 @@ impl Known {
 const OFTEN_ABSENT: [&str; 3] = ["SwitchProfile", "ServerProfile", "Gateway"];
 
 /// Every reference of a document that leads to nothing known.
-pub fn references(document: &Document, known: &Known) -> Vec<Finding> {
+pub fn references(document: &Document, known: &Known<'_>) -> Vec<Finding> {
     let empty = Map::new();
     let spec = document.body.get("spec").and_then(Value::as_object).unwrap_or(&empty);
     let mut search =
@@ -97,7 +116,7 @@ pub fn references(document: &Document, known: &Known) -> Vec<Finding> {
 }
 
 struct Search<'a> {
-    known: &'a Known,
+    known: &'a Known<'a>,
     namespace: &'a str,
     at: Pointer,
     findings: Vec<Finding>,
@@ -177,7 +196,7 @@ mod tests {
         Document { key, body: json!({"spec": spec}).as_object().unwrap().clone() }
     }
 
-    fn known(documents: &[Document]) -> Known {
+    fn known(documents: &[Document]) -> Known<'_> {
         let mut known = Known::default();
         documents.iter().for_each(|document| known.add_document(document));
         known
@@ -200,7 +219,8 @@ mod tests {
         );
         assert_eq!(missing(&attachment, &[vpc, connection]), ["spec.subnet: the VPC `web` has no subnet `front`"]);
         let mut bare = Known::default();
-        bare.add(&document("VPC", "web", json!({})).key);
+        let web = document("VPC", "web", json!({}));
+        bare.add(&web.key);
         assert_eq!(references(&attachment, &bare).len(), 1, "of a VPC whose content is not known every subnet may be");
     }
 

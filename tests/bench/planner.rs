@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use fgd_sync::domain::document::Shared;
@@ -14,7 +15,7 @@ use fgd_sync::domain::policy::Policy;
 use fgd_sync::domain::row::{Base, Row};
 use fgd_sync::plan::directory::Look;
 use fgd_sync::plan::managed::{ManagedFile, read_document};
-use fgd_sync::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, Sides, plan_fabric};
+use fgd_sync::plan::{DeletionWindow, GitSide, KeySides, NetBoxSide, Sides, Unchanged, plan_fabric};
 use serde_json::{Map, Value};
 
 use crate::stats::Spread;
@@ -114,7 +115,8 @@ pub fn empty_sides() -> Sides {
         tree: Tree::new(),
         own_files: BTreeMap::new(),
         keys: BTreeMap::new(),
-        other_paths: BTreeMap::new(),
+        unchanged: Unchanged::default(),
+        base: Arc::default(),
         broken: Vec::new(),
         raw: Vec::new(),
         copies: BTreeMap::new(),

@@ -93,6 +93,15 @@ impl Service {
         }
     }
 
+    /// Tells it to stop and waits until it has.
+    pub fn stop(&mut self) -> Result<(), Failure> {
+        if self.child.try_wait()?.is_none() {
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
     fn failed(&self, what: &str) -> Failure {
         failed(what, &self.log)
     }
@@ -100,8 +109,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        let _ = self.stop();
     }
 }
 

@@ -76,6 +76,14 @@ impl World {
         Ok(world)
     }
 
+    /// Stops the service and starts it anew on what it has remembered.
+    pub async fn restart(&mut self) -> Result<(), Failure> {
+        let address = self.service.address();
+        self.service.stop()?;
+        self.service = Service::start(&self.home.path().join("fgd-sync.yaml"), address).await?;
+        self.service.settled().await
+    }
+
     /// Where it keeps its files.
     pub fn home(&self) -> &Path {
         self.home.path()

@@ -20,6 +20,7 @@ mod github_setup;
 mod history;
 mod incomplete;
 mod journal;
+mod large_fabrics;
 mod ledger;
 mod lint;
 mod more_kinds;

@@ -1,6 +1,7 @@
 //! One fabric with a Git directory, a NetBox and a ledger in memory: applies plans as a run does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fgd_sync::domain::conflict::Resolution;
@@ -20,7 +21,7 @@ use fgd_sync::plan::raw::take_apart;
 use fgd_sync::plan::written::{acknowledged, intent};
 use fgd_sync::plan::{
     Ancestor, BrokenFile, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, NetBoxWrite, RawContent, Sides,
-    ancestor_blob, plan_fabric,
+    Unchanged, ancestor_blob, plan_fabric,
 };
 use serde_json::{Map, Value, json};
 
@@ -182,7 +183,8 @@ impl Model {
             tree,
             own_files: own.into_iter().filter_map(|path| Some((path.clone(), self.git.get(&path)?.clone()))).collect(),
             keys: BTreeMap::new(),
-            other_paths: BTreeMap::new(),
+            unchanged: Unchanged::default(),
+            base: Arc::default(),
             broken: Vec::new(),
             raw: Vec::new(),
             copies: BTreeMap::new(),

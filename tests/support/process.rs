@@ -71,6 +71,11 @@ impl Service {
         Ok(service)
     }
 
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Gets a path of the API.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
         let answer = client().get(format!("{}{path}", self.address)).bearer_auth(&self.token).send().await?;

@@ -60,7 +60,7 @@ impl ResolveRequest {
     /// Refuses what was decided on other contents than those recorded now.
     pub(super) fn require_version(&self, conflict: &Conflict) -> Result<(), Problem> {
         let now = conflict.version();
-        if self.version.as_ref().is_none_or(|version| version == now.as_str()) {
+        if self.version.as_ref().is_none_or(|version| *version == now.to_string()) {
             return Ok(());
         }
         let detail = format!("a side moved: the conflict's version is {now} now");

@@ -1,6 +1,7 @@
 //! What is remembered of a fabric between runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::conflict::{Documents, LostEdit, Resolution};
 use crate::domain::directory::DirectoryRecord;
@@ -18,7 +19,8 @@ use super::time::Millis;
 pub struct FabricMemory {
     /// When this was read.
     pub now: Millis,
-    pub base: BTreeMap<Key, Base>,
+    /// Shared, since it is the largest part of what a run holds.
+    pub base: Arc<BTreeMap<Key, Base>>,
     pub intents: BTreeMap<Key, Intent>,
     pub remembered: BTreeMap<DocumentId, Fate>,
     /// Objects held for a person, with their reasons, as of the last run that looked at them.

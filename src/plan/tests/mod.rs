@@ -11,3 +11,4 @@ mod raw_documents;
 mod sides;
 mod table;
 mod taking_apart;
+mod unchanged;

@@ -1,7 +1,14 @@
 //! Renames and collisions.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
 use super::sides::{World, deleted, document, entry, key, key_in, one, outcome, path, reason, text, two, written};
+use crate::domain::digest::Digest;
+use crate::domain::names::Oid;
 use crate::domain::policy::OnGitDelete;
+use crate::domain::row::{Base, GitBase};
 use crate::plan::{GitSide, NetBoxSide, Verb};
 
 /// `old` was renamed in NetBox to `new`.
@@ -117,7 +124,14 @@ fn of_two_new_objects_that_want_one_path_one_is_held_and_names_the_other() {
 fn a_path_of_a_key_outside_the_scope_is_taken_whatever_its_case() {
     let mut world = World::new();
     world.row("web", 7, one());
-    world.sides.other_paths.insert(path("managed/vpcs/WEB.yaml"), key_in("x", "y"));
+    let git = GitBase {
+        path: path("managed/vpcs/WEB.yaml"),
+        blob: Oid::of_blob(b"WEB"),
+        digest: Digest::of(&json!(1)),
+        shared: Digest::of(&json!(1)),
+    };
+    let other = Base { git: Some(git), netbox: None };
+    world.sides.base = Arc::new([(key_in("x", "y"), other)].into());
 
     assert_eq!(world.outcome("web"), "held path_collision");
 }

@@ -1,6 +1,7 @@
 //! Builds the sides of one fabric for a test.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -21,7 +22,7 @@ use crate::plan::layout::{Marker, marker_path, render_marker};
 use crate::plan::managed::{ManagedFile, read_document};
 use crate::plan::raw::take_apart;
 use crate::plan::{
-    Ancestor, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, Sides, ancestor_blob, plan_fabric,
+    Ancestor, DeletionWindow, FabricPlan, GitSide, KeySides, NetBoxSide, Sides, Unchanged, ancestor_blob, plan_fabric,
 };
 
 pub(super) const DIRECTORY: &str = "fabrics/lab";
@@ -83,7 +84,8 @@ impl World {
             tree: BTreeMap::from([(marker_at.clone(), entry(&bytes))]),
             own_files: BTreeMap::from([(marker_at, bytes)]),
             keys: BTreeMap::new(),
-            other_paths: BTreeMap::new(),
+            unchanged: Unchanged::default(),
+            base: Arc::default(),
             broken: Vec::new(),
             raw: Vec::new(),
             copies: BTreeMap::new(),

@@ -66,7 +66,7 @@ async fn a_fabric_remembers_what_its_runs_told() {
     };
     let memory = advance(&test, &claim, &told).await;
 
-    assert_eq!(memory.base, BTreeMap::from([(key("web"), base(1))]));
+    assert_eq!(*memory.base, BTreeMap::from([(key("web"), base(1))]));
     assert_eq!(memory.intents, BTreeMap::from([(key("db"), intent("db"))]));
     assert_eq!(memory.remembered, BTreeMap::from([(document(0), fate.clone()), (document(1), fate)]));
     assert_eq!(memory.held, BTreeMap::from([(key("a/b \"c\""), reason)]));
@@ -99,7 +99,7 @@ async fn what_is_over_is_forgotten() {
     };
     let memory = advance(&test, &claim, &over).await;
 
-    assert_eq!(memory.base, BTreeMap::from([(key("db"), base(3))]));
+    assert_eq!(*memory.base, BTreeMap::from([(key("db"), base(3))]));
     assert_eq!(memory.intents.keys().collect::<Vec<_>>(), [&key("db")]);
     assert!(memory.remembered.is_empty() && memory.held.is_empty());
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fgd_sync::domain::key::ObjectId;
 use fgd_sync::domain::kind::Kind;
 use fgd_sync::domain::names::FabricName;
+use fgd_sync::domain::row::Row;
 use fgd_sync::domain::secret::SecretSource;
 use fgd_sync::netbox::setup::setup;
 use fgd_sync::netbox::{Client, Error, Found, Model, Options, Request, Written};
@@ -79,6 +80,19 @@ async fn a_listing_under_which_rows_move_misses_none() {
         let listed: Vec<String> = lab.rows("VPC").await.into_iter().map(|row| row.shared.key.name).collect();
 
         assert_eq!(listed, ["b", "c", "d", "e", "f", "g"]);
+    }
+}
+
+#[tokio::test]
+async fn of_rows_that_are_known_a_listing_keeps_the_ids() {
+    for lab in labs() {
+        let ids = lab.add("VPC", &["a", "b", "c", "d", "e", "f"]);
+        let known = |row: &Row| row.shared.key.name.as_str() < "e";
+
+        let listing = lab.client.list_but(&lab.fabric, &Kind::new("VPC"), known).await.unwrap();
+
+        assert_eq!(listing.as_known, ids[..4].iter().copied().collect());
+        assert_eq!(listing.others.iter().map(Found::id).collect::<Vec<_>>(), ids[4..]);
     }
 }
 
