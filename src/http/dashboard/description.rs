@@ -66,7 +66,7 @@ fn shown(viewer: &Viewer, api: &Value, operation: &Operation) -> Markup {
             summary {
                 (badge(tone, &method.to_uppercase())) " " code { (path) } " " span.quiet { (text(&is["summary"])) }
             }
-            @if let Some(description) = is["description"].as_str() { p { (description) } }
+            @if let Some(description) = is["description"].as_str() { p { (prose(description)) } }
             p.quiet { @if let Some(role) = role { "Needs a token with the role " code { (role) } "." } @else { "Needs no token." } }
             (parameters(api, is))
             @if let Some(body) = &body { h3 { "Body" } pre tabindex="0" { (body) } }
@@ -91,7 +91,7 @@ fn parameters(api: &Value, operation: &Value) -> Markup {
                                 th scope="row" { code { (text(&parameter["name"])) } }
                                 td data-name="In" { (text(&parameter["in"])) }
                                 td data-name="Takes" { (takes(api, &parameter["schema"])) }
-                                td.whole { (text(&parameter["description"])) }
+                                td.whole { (prose(text(&parameter["description"]))) }
                             }
                         }
                     }
@@ -113,7 +113,7 @@ fn answers(api: &Value, operation: &Value) -> Markup {
                         tr {
                             th scope="row" { (status) }
                             td.whole {
-                                (text(&answer["description"]))
+                                (prose(text(&answer["description"])))
                                 @if let Some(example) = example(api, &answer["content"]["application/json"]) { pre tabindex="0" { (example) } }
                             }
                         }
@@ -186,6 +186,15 @@ fn resolved<'a>(api: &'a Value, schema: &'a Value) -> &'a Value {
     let named = |schema: &'a Value| schema["$ref"].as_str()?.strip_prefix('#').and_then(|at| api.pointer(at));
     let among = || list(&schema["oneOf"]).iter().find_map(named);
     named(schema).or_else(among).unwrap_or(schema)
+}
+
+/// Words of the description; what stands between backticks is code.
+fn prose(words: &str) -> Markup {
+    html! {
+        @for (at, part) in words.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn text(value: &Value) -> &str {

@@ -181,6 +181,7 @@ async fn the_apis_page_has_every_operation_of_the_description() {
         "queued, running, waiting",
         "1 to 200",
         "with the role <code>operate</code>",
+        "The <code>ETag</code> of an answer",
     ]);
     app.finish().await;
 }
