@@ -41,6 +41,7 @@ mod status_api;
 mod storm;
 mod telemetry;
 mod tls;
+mod unheard;
 mod validation;
 
 #[path = "../support/mod.rs"]

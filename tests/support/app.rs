@@ -21,8 +21,9 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::fakes::netbox::{Delivery, NetBox, Object, TOKEN};
+use super::fakes::netbox::{self, Delivery, NetBox, Object, TOKEN};
 use super::git_server::{Bare, Fault, GitServer, Person, Pushed, Route};
+use super::hold::Hold;
 
 /// Test secrets; they protect nothing.
 pub const NETBOX_SECRET: &str = "test-netbox-webhook-secret";
@@ -359,6 +360,19 @@ impl TestApp {
         self.git.fault(Route::PushRefs, Fault::Status(503));
         // What it would have settled dies with it.
         let _ = queue::Work::run(self.runner.as_ref(), claim).await;
+    }
+
+    /// Claims the pending batch and works on it until NetBox has done such a request; then the process is gone, and never
+    /// hears of it.
+    pub async fn kill_the_run_once_netbox_did(&self, method: &str, path: &str) {
+        self.clock.advance(Duration::from_secs(3));
+        let claim = self.ledger.claim("doomed").await.expect("Redis answers").expect("something is due");
+        let (hold, mut grip) = Hold::new();
+        self.netbox.before(method, path, netbox::Fault::Hold { applied: true, hold });
+        tokio::select! {
+            () = grip.reached() => {}
+            _ = queue::Work::run(self.runner.as_ref(), claim) => panic!("the run ended without {method} {path}"),
+        }
     }
 
     pub async fn let_the_lease_expire(&self) {
