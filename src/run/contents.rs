@@ -16,8 +16,8 @@ use crate::repo::{self, Repository};
 
 use super::gather::Of;
 
-/// Downloads the files that base knows but whose content the plan needs: their row changed, went or was renamed, they
-/// are to be written anew, or a person has decided about them.
+/// Downloads the files that base knows but whose content the plan needs: their row changed, went or was renamed, a write
+/// of ours is outstanding, they are to be written anew, or a person has decided about them.
 pub async fn load_files(
     repository: &dyn Repository,
     of: Of<'_>,
@@ -58,12 +58,12 @@ pub async fn load_files(
 }
 
 fn needs_file(key: &Key, sides: &KeySides, memory: &FabricMemory, renamed: &BTreeSet<ObjectId>) -> bool {
-    if sides.lost.is_some() || sides.resolution.is_some() {
+    if sides.lost.is_some() || sides.resolution.is_some() || sides.intent.is_some() {
         return true;
     }
     let base = memory.base.get(key).and_then(|base| base.netbox.as_ref());
     match &sides.netbox {
-        NetBoxSide::Row(row) => base.is_none_or(|base| base.digest != row.shared.digest()) || sides.intent.is_some(),
+        NetBoxSide::Row(row) => base.is_none_or(|base| base.digest != row.shared.digest()),
         _ => base.is_some_and(|base| renamed.contains(&ObjectId { kind: key.kind.clone(), id: base.id })),
     }
 }

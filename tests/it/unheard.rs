@@ -103,3 +103,22 @@ async fn a_creation_whose_file_is_gone_is_taken_back() {
     no_conflict(&app).await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_deletion_whose_file_is_back_is_taken_back() {
+    let app = TestApp::with_fabric_settings("on_git_delete: delete").await;
+    app.push(&[(FILE, &server("old"))]).await;
+    app.sync().await;
+    app.push_deletion(&[FILE]).await;
+    app.deliver().await;
+    app.kill_the_run_once_netbox_did("DELETE", ROWS).await;
+    assert_eq!(both(&app).await, [None, None]);
+    app.let_the_lease_expire().await;
+
+    app.push(&[(FILE, &server("old"))]).await;
+    app.sync().await;
+
+    assert_eq!(both(&app).await, equal("old"));
+    no_conflict(&app).await;
+    app.finish().await;
+}
