@@ -316,6 +316,28 @@ async fn a_write_that_got_lost_on_its_way_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_the_last_try_wrote_is_found_although_its_answer_is_lost() {
+    for lab in labs() {
+        let lab = lab.impatient();
+        for count in [1, 20] {
+            let names: Vec<String> = names(count).iter().map(|name| format!("{name}-{count}")).collect();
+            // Many rows go together first, and then in halves.
+            let halves = if count == 1 { 1 } else { 2 };
+            lab.netbox.before("POST", lab.path(), Fault::Refuse);
+            for _ in 0..halves {
+                lab.netbox.before("POST", lab.path(), Fault::ApplyThenDrop);
+            }
+            let posts = lab.netbox.count("POST");
+
+            assert_eq!(letters(&lab.write(&creations("VPC", &names)).await.unwrap()), "D".repeat(count));
+
+            assert_eq!(lab.netbox.count("POST"), posts + 1 + halves);
+        }
+        assert_eq!(lab.netbox.rows("VPC").len(), 21);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_slower_than_the_time_limit_is_waited_for() {
     for lab in labs() {
         let lab = lab.impatient();
