@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fgd_sync::app::App;
@@ -352,28 +353,50 @@ fn git(remote: &str, cache: &Path, timeouts: Timeouts) -> Arc<dyn Repository> {
     Arc::new(GitRepository::open(options).unwrap())
 }
 
-/// A server that answers a byte at a time, for longer than anybody waits.
-fn dripping() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        while let Ok((mut client, _)) = listener.accept() {
-            std::thread::spawn(move || {
-                let _ = client
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n");
-                // Until the client hangs up.
-                while client.write_all(b" ").is_ok() {
-                    std::thread::park_timeout(Duration::from_millis(100));
-                }
-            });
-        }
-    });
-    port
+/// A server that answers a byte at a time, for longer than anybody should wait, yet not for ever.
+struct Dripping {
+    port: u16,
+    /// How many bytes it still gives, to all its clients together; with none left it hangs up on everybody.
+    left: Arc<AtomicUsize>,
+}
+
+impl Dripping {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let left = Arc::new(AtomicUsize::new(200));
+        let drops = Arc::clone(&left);
+        std::thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                let drops = Arc::clone(&drops);
+                std::thread::spawn(move || drip(client, &drops));
+            }
+        });
+        Self { port, left }
+    }
+
+    fn assert_given_up(&self) {
+        assert!(self.left.load(Ordering::SeqCst) > 0, "its client waited for all that it gives");
+    }
+}
+
+fn drip(mut client: TcpStream, left: &AtomicUsize) {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
+    let one_less = |left: usize| left.checked_sub(1);
+    // An answer before the question is an error of its own.
+    let is_asked = client.read(&mut [0; 4096]).is_ok_and(|length| length > 0);
+    let mut is_heard = is_asked && client.write_all(head).is_ok();
+    // Until the client hangs up.
+    while is_heard && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+        std::thread::park_timeout(Duration::from_millis(100));
+        is_heard = client.write_all(b" ").is_ok();
+    }
 }
 
 #[tokio::test]
 async fn a_netbox_that_answers_a_byte_at_a_time_is_given_up() {
-    let address = format!("http://127.0.0.1:{}/", dripping());
+    let dripping = Dripping::start();
+    let address = format!("http://127.0.0.1:{}/", dripping.port);
     let client = netbox::Client::new(netbox::Options {
         name: NetBoxName::new("slow"),
         url: address.parse().unwrap(),
@@ -388,17 +411,20 @@ async fn a_netbox_that_answers_a_byte_at_a_time_is_given_up() {
     let given_up = client.unwrap().status().await.unwrap_err();
 
     assert!(matches!(given_up, netbox::Error::Unavailable { .. }), "{given_up:?}");
+    dripping.assert_given_up();
 }
 
 #[tokio::test]
 async fn a_git_server_that_answers_a_byte_at_a_time_is_given_up() {
+    let dripping = Dripping::start();
     let cache = TempDir::new().unwrap();
     let limits = Timeouts { look: Duration::from_secs(1), ..Timeouts::default() };
-    let repository = git(&format!("http://127.0.0.1:{}/fabrics.git", dripping()), cache.path(), limits);
+    let repository = git(&format!("http://127.0.0.1:{}/fabrics.git", dripping.port), cache.path(), limits);
 
     let given_up = repository.head(&BranchName::new("main")).await.unwrap_err();
 
     assert!(matches!(given_up, repo::Error::Unavailable { .. }), "{given_up:?}");
+    dripping.assert_given_up();
 }
 
 /// Sends the beginning of a delivery that nobody signed, and keeps the connection.
