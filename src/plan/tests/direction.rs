@@ -1,8 +1,10 @@
 //! Fabrics whose changes go one way.
 
-use super::sides::{World, deleted, document, fates, key, one, outcome, text, three, two, written};
+use super::sides::{World, deleted, document, fates, key, one, outcome, path, text, three, two, written};
 use crate::domain::conflict::{Choice, Resolution};
-use crate::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete};
+use crate::domain::policy::{Direction, OnConflict, OnDrift, OnFirstDifference, OnGitDelete, Policy};
+use crate::plan::direction::confine;
+use crate::plan::table::Decision;
 use crate::plan::{FabricPlan, GitSide, NetBoxSide, NetBoxWrite, Overwritten};
 
 fn world(direction: Direction, on_drift: OnDrift) -> World {
@@ -153,6 +155,27 @@ fn nothing_goes_against_the_direction_whoever_asks() {
 }
 
 #[test]
+fn whatever_was_decided_is_confined_to_the_direction() {
+    let mut world = World::new();
+    world.agreed("web", 7, one()).git("web", two());
+    let write = world.plan().netbox.remove(0);
+    let send = || Decision::Send { write: Box::new(write.clone()), file: None, merged: None };
+    let write_file = || Decision::WriteFile { path: path("managed/vpcs/web.yaml"), merged: false };
+    let delete_file = || Decision::DeleteFile { path: path("managed/vpcs/web.yaml") };
+    let confined = |decision, direction| {
+        let policy = Policy { direction, ..Policy::default() };
+        confine(decision, &policy).held_for().map(|reason| reason.code.clone())
+    };
+
+    let against = Some("direction".to_owned());
+    let decisions = || [send(), write_file(), delete_file()];
+    let of = |direction| decisions().map(|decision| confined(decision, direction));
+    assert_eq!(of(Direction::Both), [None, None, None]);
+    assert_eq!(of(Direction::NetboxToGit), [against.clone(), None, None]);
+    assert_eq!(of(Direction::GitToNetbox), [None, against.clone(), against]);
+}
+
+#[test]
 fn a_raw_document_is_held_where_netbox_leads_unless_netbox_has_it() {
     let mut world = from_netbox(OnDrift::Heal);
     world.agreed("web", 7, one()).row("web", 7, two()).raw("a.yaml", &text("web", &three()));
@@ -197,4 +220,27 @@ fn an_outstanding_write_is_taken_back_where_git_leads_and_followed_where_netbox_
 
     assert!(updates_to(&outstanding(from_git(OnDrift::Report)), one()));
     assert!(file_is(&outstanding(from_netbox(OnDrift::Report)), two()));
+}
+
+#[test]
+fn a_row_that_an_outstanding_write_made_goes_with_its_file_where_git_leads() {
+    let mut world = from_git(OnDrift::Report);
+    world.policy.on_git_delete = OnGitDelete::Hold;
+    world.row("web", 7, one()).intent("web", None, Some(one()));
+
+    assert!(matches!(world.plan().netbox.as_slice(), [NetBoxWrite::Delete { .. }]));
+}
+
+#[test]
+fn a_difference_that_nobody_made_is_no_order_to_write_where_git_leads() {
+    let mut world = from_git(OnDrift::Heal);
+    let at = world.agreed("web", 7, one()).at(&key("web"));
+    let differs = super::sides::digest(&key("web"), two());
+    at.base.as_mut().and_then(|base| base.netbox.as_mut()).expect("both agreed").digest = differs;
+    world.row("web", 7, two());
+
+    let plan = world.plan();
+
+    assert!(plan.netbox.is_empty() && plan.edits.is_empty());
+    assert_eq!(plan.conflicts.len(), 1);
 }
