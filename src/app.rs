@@ -181,8 +181,8 @@ impl App {
             grace: GRACE,
             metrics,
         };
-        let periods =
-            Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
+        let config::Schedule { poll_head, catch_up, full_comparison } = settings.schedule;
+        let periods = Schedules { poll_head, catch_up, full_comparison };
         tracing::info!(address = %address, ?duty, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
         let asked = async {
             shutdown.await;
