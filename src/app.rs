@@ -179,7 +179,7 @@ impl App {
             concurrency: settings.workers.get(),
             name: format!("{}-{}", address, std::process::id()),
             grace: GRACE,
-            metrics,
+            metrics: metrics.clone(),
         };
         let config::Schedule { poll_head, catch_up, full_comparison } = settings.schedule;
         let periods = Schedules { poll_head, catch_up, full_comparison };
@@ -189,7 +189,7 @@ impl App {
             stop.send_replace(true);
         };
         let works = duty != Duty::Receive;
-        let keeping = schedules::keep(runner.clone(), periods, wake.clone(), stopped());
+        let keeping = schedules::keep(runner.clone(), periods, (wake.clone(), metrics), stopped());
         let keeping = async {
             if works {
                 keeping.await

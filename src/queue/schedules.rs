@@ -20,6 +20,7 @@ use crate::ledger::{self, Ledger};
 use crate::run::Runner;
 
 use super::health;
+use super::metrics::WorkMetrics;
 
 /// How often the schedules look whether it is somebody's turn; a turn is late by at most this.
 const TICK: Duration = Duration::from_secs(5);
@@ -40,10 +41,15 @@ pub struct Schedules {
 }
 
 /// Takes turns until `shutdown`. A failure is logged, and the next turn tries again.
-pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
+pub async fn keep(
+    runner: Arc<Runner>,
+    schedules: Schedules,
+    (wake, metrics): (Arc<Notify>, Arc<WorkMetrics>),
+    shutdown: impl Future<Output = ()>,
+) {
     tokio::pin!(shutdown);
     loop {
-        if turn(&runner, schedules).await {
+        if turn(&runner, schedules, &metrics).await {
             wake.notify_one();
         }
         tokio::select! {
@@ -54,7 +60,7 @@ pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, 
 }
 
 /// Does everything that is due now; true when work was recorded.
-pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
+pub async fn turn(runner: &Runner, schedules: Schedules, metrics: &WorkMetrics) -> bool {
     let mut recorded = false;
     let targets: BTreeSet<&Target> = runner.fabrics.values().map(|fabric| &fabric.target).collect();
     let left_alone = runner.ledger.left_alone().await.unwrap_or_else(|failed| {
@@ -74,7 +80,7 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
             recorded |= find_new_fabrics(runner, netbox).await;
         }
         if !left_alone.contains(&Endpoint::NetBox(netbox.clone())) {
-            recorded |= catch_up(runner, netbox, schedules).await;
+            recorded |= catch_up(runner, netbox, schedules, metrics).await;
         }
     }
     if my_turn(runner, "fabric states", TELL_AGAIN).await
@@ -127,13 +133,16 @@ async fn find_new_fabrics(runner: &Runner, netbox: &NetBoxName) -> bool {
     }
 }
 
-async fn catch_up(runner: &Runner, netbox: &NetBoxName, schedules: Schedules) -> bool {
+async fn catch_up(runner: &Runner, netbox: &NetBoxName, schedules: Schedules, metrics: &WorkMetrics) -> bool {
     if !my_turn(runner, &format!("catch up:{netbox}"), schedules.catch_up).await {
         return false;
     }
     match runner.catch_up(netbox, schedules.catch_up, schedules.full_comparison).await {
-        Ok(0) => false,
         Ok(count) => {
+            metrics.caught_up(netbox, count as u64);
+            if count == 0 {
+                return false;
+            }
             tracing::warn!(%netbox, count, "changes that no webhook told of; `fgd-sync doctor` looks for the cause");
             true
         }

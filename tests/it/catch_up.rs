@@ -171,7 +171,7 @@ async fn the_schedule_gives_webhooks_their_time_first() {
     app.take_short_turns().await;
     assert!(app.sync().await.is_empty(), "it is too young");
     app.netbox.age_changes(Duration::from_secs(180));
-    app.take_catch_up_turn().await;
+    assert_eq!(app.take_catch_up_turn().await, 1);
     let jobs = app.sync().await;
 
     assert_eq!(jobs.len(), 1);

@@ -12,6 +12,7 @@ use fgd_sync::domain::report::FabricReport;
 use fgd_sync::ledger::types::{FabricStatus, Job, JobFilter};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::queue;
+use fgd_sync::queue::metrics::WorkMetrics;
 use fgd_sync::queue::schedules::{Schedules, turn};
 use fgd_sync::run::Runner;
 use hmac::{Hmac, KeyInit, Mac};
@@ -328,7 +329,7 @@ impl TestApp {
             catch_up: Duration::from_secs(120),
             full_comparison: Duration::from_secs(3600),
         };
-        turn(&self.runner, periods).await;
+        turn(&self.runner, periods, &WorkMetrics::default()).await;
     }
 
     /// Lets the look for fabrics that appeared in NetBox have its turn.
@@ -364,15 +365,19 @@ impl TestApp {
     pub async fn take_short_turns(&self) {
         self.clock.advance(Duration::from_secs(61));
         let year = Duration::from_secs(365 * 24 * 60 * 60);
-        turn(&self.runner, Schedules { poll_head: year, catch_up: year, full_comparison: year }).await;
+        let periods = Schedules { poll_head: year, catch_up: year, full_comparison: year };
+        turn(&self.runner, periods, &WorkMetrics::default()).await;
     }
 
-    /// Lets the reading of the change log have its turn, and nothing else that is seldom.
-    pub async fn take_catch_up_turn(&self) {
+    /// Lets the reading of the change log have its turn, and nothing else that is seldom; returns how many changes it
+    /// counted.
+    pub async fn take_catch_up_turn(&self) -> u64 {
         self.clock.advance(Duration::from_secs(121));
         let year = Duration::from_secs(365 * 24 * 60 * 60);
-        turn(&self.runner, Schedules { poll_head: year, catch_up: Duration::from_secs(120), full_comparison: year })
-            .await;
+        let periods = Schedules { poll_head: year, catch_up: Duration::from_secs(120), full_comparison: year };
+        let metrics = WorkMetrics::default();
+        turn(&self.runner, periods, &metrics).await;
+        metrics.read().untold.values().sum()
     }
 
     /// Claims the pending batch and works on it up to the push, which never goes out; then the process is gone.
