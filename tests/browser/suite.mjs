@@ -172,7 +172,7 @@ await test("what people wrote is shown as text", async () => {
 });
 
 await test("a read of the API is tried on its page", async () => {
-  const { page, leave } = await visit(reader);
+  const { page, faults, leave } = await visit(reader);
   await page.goto(`${address}/docs`);
   const shown = page.locator("#list_jobs");
   await shown.locator("summary").click();
@@ -186,6 +186,7 @@ await test("a read of the API is tried on its page", async () => {
   ]);
   assert.equal(refused.status(), 400);
   await shown.getByText("bad_query").waitFor();
+  assert.ok(faults.splice(0).every((fault) => fault.includes("400")));
   const object = page.locator("#show_object");
   await object.locator("summary").click();
   for (const [name, value] of [["fabric", "lab"], ["kind", "VPC"], ["namespace", "default"], ["name", "vpc-01"]]) {
