@@ -179,17 +179,17 @@ impl App {
             concurrency: settings.workers.get(),
             name: format!("{}-{}", address, std::process::id()),
             grace: GRACE,
-            metrics,
+            metrics: metrics.clone(),
         };
-        let periods =
-            Schedules { poll_head: settings.schedule.poll_head, full_comparison: settings.schedule.full_comparison };
+        let config::Schedule { poll_head, catch_up, full_comparison } = settings.schedule;
+        let periods = Schedules { poll_head, catch_up, full_comparison };
         tracing::info!(address = %address, ?duty, ledger = %ledger.id(), fabrics = settings.fabrics.len(), "ready");
         let asked = async {
             shutdown.await;
             stop.send_replace(true);
         };
         let works = duty != Duty::Receive;
-        let keeping = schedules::keep(runner.clone(), periods, wake.clone(), stopped());
+        let keeping = schedules::keep(runner.clone(), periods, (wake.clone(), metrics), stopped());
         let keeping = async {
             if works {
                 keeping.await

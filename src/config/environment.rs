@@ -52,6 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("FGD_DEBOUNCE_MAX_CHANGES", "debounce.max_changes"),
     variable("FGD_SCHEDULE_FULL_COMPARISON_MINUTES", "schedule.full_comparison_minutes"),
     variable("FGD_SCHEDULE_POLL_HEAD_SECONDS", "schedule.poll_head_seconds"),
+    variable("FGD_SCHEDULE_CATCH_UP_SECONDS", "schedule.catch_up_seconds"),
     variable("FGD_NETBOX_<NAME>_URL", "netbox.<name>.url"),
     variable("FGD_NETBOX_<NAME>_TOKEN", "netbox.<name>.token"),
     variable("FGD_NETBOX_<NAME>_TOKEN_FILE", "netbox.<name>.token_file"),

@@ -99,8 +99,11 @@ const MAX_CHANGES: Number = Number {
     about: "At once when so many changes are pending.",
 };
 
-pub(super) const SCHEDULE: Group =
-    Group::single("schedule", "What happens without any webhook.", &[&FULL_COMPARISON_MINUTES, &POLL_HEAD_SECONDS]);
+pub(super) const SCHEDULE: Group = Group::single(
+    "schedule",
+    "What happens without any webhook.",
+    &[&FULL_COMPARISON_MINUTES, &POLL_HEAD_SECONDS, &CATCH_UP_SECONDS],
+);
 const FULL_COMPARISON_MINUTES: Number = Number {
     name: "full_comparison_minutes",
     default: 360,
@@ -112,6 +115,12 @@ const POLL_HEAD_SECONDS: Number = Number {
     default: 60,
     range: 5..=DAY_SECONDS,
     about: "Each branch is asked for its head so often.",
+};
+const CATCH_UP_SECONDS: Number = Number {
+    name: "catch_up_seconds",
+    default: 120,
+    range: 10..=DAY_SECONDS,
+    about: "Each NetBox's change log is read so often, for changes that are older than this and that no webhook told of.",
 };
 
 pub(super) const RETRY: Group = Group::single(
@@ -298,6 +307,7 @@ pub(super) fn schedule(root: &Section<'_>) -> Schedule {
     Schedule {
         full_comparison: Duration::from_secs(section.number(&FULL_COMPARISON_MINUTES) * 60),
         poll_head: Duration::from_secs(section.number(&POLL_HEAD_SECONDS)),
+        catch_up: Duration::from_secs(section.number(&CATCH_UP_SECONDS)),
     }
 }
 

@@ -130,6 +130,7 @@ pub struct Debounce {
 pub struct Schedule {
     pub full_comparison: Duration,
     pub poll_head: Duration,
+    pub catch_up: Duration,
 }
 
 /// How a run that failed for a passing reason is tried again.

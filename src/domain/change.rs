@@ -47,7 +47,22 @@ pub enum ObjectEvent {
     Deleted,
 }
 
+/// The text that one change has by whatever way NetBox tells of it: a delivery, which comes once for each object and
+/// request, or its change log.
+pub fn told_as(netbox: &NetBoxName, object: &ObjectId, event: ObjectEvent, request: &str) -> String {
+    format!("{netbox} {object} {} {request}", event.as_str())
+}
+
 impl ObjectEvent {
+    /// What NetBox tells of an object that one request did both to: who is deleted is gone, and who was created is new.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Deleted, _) | (_, Self::Deleted) => Self::Deleted,
+            (Self::Created, _) | (_, Self::Created) => Self::Created,
+            (Self::Updated, Self::Updated) => Self::Updated,
+        }
+    }
+
     /// The word, as NetBox spells it.
     pub fn as_str(self) -> &'static str {
         match self {

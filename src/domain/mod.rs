@@ -9,6 +9,7 @@ pub mod directory;
 pub mod document;
 pub mod drift;
 pub mod edit;
+pub mod fabric_ref;
 pub mod fabric_state;
 pub mod fate;
 pub mod file_edit;

@@ -126,6 +126,10 @@ fn write_work(page: &mut Page, work: &WorkNumbers) {
     for (asked_by, histogram) in &work.lag_seconds {
         lag.ranges(&[("asked_by", asked_by.as_str())], histogram);
     }
+    let mut untold = page.counter("fgd_untold_changes_total", "Changes that only NetBox's change log told of.");
+    for (netbox, count) in &work.untold {
+        untold.sample(&[("netbox", netbox.as_str())], *count as f64);
+    }
 }
 
 /// What one scrape asks the ledger.

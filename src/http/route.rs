@@ -6,7 +6,7 @@ use crate::domain::change::Change;
 use crate::domain::names::{BranchName, FabricName, NetBoxName, RepoName, Target};
 use crate::domain::policy::Fabric;
 use crate::webhook::github::Push;
-use crate::webhook::netbox::{FabricChange, FabricRef, Model, ObjectChange};
+use crate::webhook::netbox::{FabricChange, Model, ObjectChange};
 
 use super::HttpState;
 use super::problem::Problem;
@@ -37,7 +37,11 @@ pub(super) async fn object(
     }
     let mut fabrics: BTreeSet<FabricName> = BTreeSet::new();
     for fabric in &delivery.fabrics {
-        fabrics.extend(names_of(state, netbox, fabric).await?);
+        match state.ledger.fabric_meant(netbox, fabric).await? {
+            Some(name) => drop(fabrics.insert(name)),
+            // A hint costs little.
+            None => fabrics.extend(state.routing.fabrics_in(netbox).map(|fabric| fabric.name.clone())),
+        }
     }
     let ObjectChange { object, event, cascade, user, request_id, .. } = delivery;
     let change = |user| Change::Object { netbox: netbox.clone(), object: object.clone(), event, cascade, user };
@@ -61,19 +65,6 @@ pub(super) fn fabric(routing: &Routing, netbox: &NetBoxName, delivery: FabricCha
     }
     let event = delivery.event.as_str().to_owned();
     Ok(Routed { changes, event, user: delivery.user, request: delivery.request_id })
-}
-
-/// The fabrics that a row's reference may mean: an id that was never seen may be any, and a hint costs little.
-async fn names_of(state: &HttpState, netbox: &NetBoxName, fabric: &FabricRef) -> Result<Vec<FabricName>, Problem> {
-    let any = || state.routing.fabrics_in(netbox).map(|fabric| fabric.name.clone()).collect();
-    match fabric {
-        FabricRef::Name(name) => Ok(vec![name.clone()]),
-        FabricRef::Id(id) => Ok(match state.ledger.fabric_named(netbox, *id).await? {
-            Some(name) => vec![FabricName::new(name)],
-            None => any(),
-        }),
-        FabricRef::Any => Ok(any()),
-    }
 }
 
 fn configured<'s>(

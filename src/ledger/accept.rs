@@ -10,6 +10,9 @@ use super::entry::Parts;
 use super::types::{Accept, Accepted, Ignored, Origin};
 use super::{Error, Ledger, json};
 
+/// Keys that are asked for in one call.
+const MOST_ASKED: usize = 1_000;
+
 impl Ledger {
     /// Records a job and its changes, or finds the job of an equal delivery. Atomic.
     ///
@@ -17,7 +20,7 @@ impl Ledger {
     /// join the first one's. A delivery of GitHub's whose job failed, died or was cancelled is a new job: that is what
     /// its "redeliver" button is for.
     pub async fn accept(&self, accept: &Accept) -> Result<Accepted, Error> {
-        let dedupe = accept.dedupe.as_ref().map(|text| hex::encode(Sha256::digest(text)));
+        let dedupe = accept.dedupe.as_deref().map(digest);
         let mut arguments = vec![
             dedupe.unwrap_or_default(),
             sender(&accept.origin).to_owned(),
@@ -35,6 +38,22 @@ impl Ledger {
         self.0.recorder.record(arguments).await
     }
 
+    /// Which of these dedupe texts a delivery or a request had already, as far as that is remembered.
+    pub async fn known(&self, dedupe: &[String]) -> Result<Vec<bool>, Error> {
+        let mut known = Vec::with_capacity(dedupe.len());
+        let mut connection = self.connection().await?;
+        for some in dedupe.chunks(MOST_ASKED) {
+            let keys: Vec<String> = some.iter().map(|text| self.keys().of("delivery", digest(text))).collect();
+            let jobs: Vec<Option<String>> = redis::cmd("MGET")
+                .arg(keys)
+                .query_async(&mut connection)
+                .await
+                .map_err(Error::unavailable("look for deliveries"))?;
+            known.extend(jobs.iter().map(Option::is_some));
+        }
+        Ok(known)
+    }
+
     /// Notes an authentic delivery that is not ours, in the bounded logs of deliveries.
     pub async fn ignore(&self, ignored: &Ignored) -> Result<(), Error> {
         let mut call = self.call(&self.0.scripts.ignore);
@@ -42,6 +61,11 @@ impl Ledger {
         let mut connection = self.0.accepting.clone();
         within_accept(call.invoke_async(&mut connection), "note an ignored delivery").await
     }
+}
+
+/// What a dedupe text is known by.
+fn digest(dedupe: &str) -> String {
+    hex::encode(Sha256::digest(dedupe))
 }
 
 /// Whose delivery it is; nothing for what is no delivery.

@@ -45,6 +45,7 @@
 //! | `guarded:<fabric>`, `confirmed:<fabric>` | set | keys (JSON) | advance, confirm | when deleted |
 //! | `deletions:<fabric>` | zset, by time | deleted keys | advance | after the window |
 //! | `fabric_ids:<netbox>` | hash | plugin id -> fabric | learn | never |
+//! | `change_logs` | hash | NetBox -> until when its change log was read, by its clock | note_change_log_read | never |
 //! | `deliveries` | stream | `at`, and `origin` (JSON) and `job` (and `duplicate`), or `ignored` (JSON) | accept, ignore | beyond the newest 10,000 |
 //! | `deliveries:ignored` | stream | as above, of ignored ones alone | ignore | beyond the newest 1,000 |
 //! | `events` | stream | `kind`, `at` and what changed: see `events.rs` | all but advance | beyond the newest 20,000 or so |

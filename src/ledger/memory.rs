@@ -6,6 +6,7 @@ use std::sync::Arc;
 use redis::ScriptInvocation;
 use serde::de::DeserializeOwned;
 
+use crate::domain::fabric_ref::FabricRef;
 use crate::domain::key::Key;
 use crate::domain::lease::LeaseProof;
 use crate::domain::names::{FabricName, NetBoxName, Oid, Target};
@@ -181,6 +182,15 @@ impl Ledger {
         set.query_async(&mut self.connection().await?).await.map_err(Error::unavailable("remember fabrics"))
     }
 
+    /// The fabric that a row's reference means; `None` where it may be any of its NetBox's, as an id that was never seen may.
+    pub async fn fabric_meant(&self, netbox: &NetBoxName, fabric: &FabricRef) -> Result<Option<FabricName>, Error> {
+        match fabric {
+            FabricRef::Name(name) => Ok(Some(name.clone())),
+            FabricRef::Id(id) => Ok(self.fabric_named(netbox, *id).await?.map(FabricName::new)),
+            FabricRef::Any => Ok(None),
+        }
+    }
+
     /// The name that a fabric row was last seen with.
     pub async fn fabric_named(&self, netbox: &NetBoxName, id: u64) -> Result<Option<String>, Error> {
         // Asked while a delivery waits for its answer.
@@ -188,6 +198,28 @@ impl Ledger {
         let mut get = redis::cmd("HGET");
         get.arg(self.keys().of("fabric_ids", netbox)).arg(id);
         super::connect::within_accept(get.query_async(&mut connection), "recall a fabric's name").await
+    }
+}
+
+impl Ledger {
+    /// Until when a NetBox's change log was read, by NetBox's clock; `None` before the first time.
+    pub async fn change_log_read(&self, netbox: &NetBoxName) -> Result<Option<Millis>, Error> {
+        let mut get = redis::cmd("HGET");
+        get.arg(self.keys().name("change_logs")).arg(netbox.as_str());
+        let read: Option<u64> = get
+            .query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("recall how far a change log was read"))?;
+        Ok(read.map(Millis))
+    }
+
+    /// Notes until when it was read.
+    pub async fn note_change_log_read(&self, netbox: &NetBoxName, Millis(until): Millis) -> Result<(), Error> {
+        let mut set = redis::cmd("HSET");
+        set.arg(self.keys().name("change_logs")).arg(netbox.as_str()).arg(until);
+        set.query_async(&mut self.connection().await?)
+            .await
+            .map_err(Error::unavailable("note how far a change log was read"))
     }
 }
 

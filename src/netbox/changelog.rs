@@ -16,7 +16,7 @@ use super::client::Client;
 use super::form::Form;
 use super::rows::{Found, MissingField};
 
-const PATH: &str = "core/object-changes/";
+pub(super) const PATH: &str = "core/object-changes/";
 /// Above this many rows of one type, all deletions of the type are listed instead of asking row by row.
 const MAX_SINGLE_QUESTIONS: usize = 20;
 /// Without the rows' content: a deletion's record holds the whole row.
@@ -106,7 +106,7 @@ impl Client {
         })
     }
 
-    async fn custom_object_types(&self) -> Result<Arc<BTreeMap<String, String>>, Error> {
+    pub(super) async fn custom_object_types(&self) -> Result<Arc<BTreeMap<String, String>>, Error> {
         #[derive(Deserialize)]
         struct WireType {
             slug: String,

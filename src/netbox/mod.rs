@@ -15,6 +15,7 @@
 //! | `rows` | NetBox's JSON to rows and back |
 //! | `read` | single reads, searches, listings of a fabric |
 //! | `changelog` | proof of deletions, edits that our writes covered |
+//! | `catch_up` | what the change log says of a span of time |
 //! | `write` | one lot: look, send, settle every row |
 //! | `lookup` | what of a lot NetBox has, before and after a request |
 //! | `refusal` | NetBox's errors, in all their shapes |
@@ -22,6 +23,7 @@
 //! | `examine` | what the token may do, and whether changes are told to us |
 //! | `setup` | object types, webhook and event rules |
 
+mod catch_up;
 mod changelog;
 mod client;
 mod examine;
@@ -42,6 +44,7 @@ use std::time::Duration;
 use crate::domain::key::ObjectId;
 use crate::domain::lease::LeaseLost;
 
+pub use catch_up::Logged;
 pub use client::{Client, Model, Options, Status, Timeouts};
 pub use examine::{Access, Examined, Hooks};
 pub use fabric::{FabricRow, StateWritten};

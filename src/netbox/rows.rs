@@ -93,7 +93,7 @@ fn fabric_of(wire: &Map<String, Value>, fabrics: &BTreeMap<u64, String>) -> Opti
 }
 
 /// The plugin writes a bare id; a nested object is what other NetBox models write.
-fn fabric_id(field: &Value) -> Option<u64> {
+pub(super) fn fabric_id(field: &Value) -> Option<u64> {
     field.as_u64().or_else(|| field.get("id").and_then(Value::as_u64))
 }
 

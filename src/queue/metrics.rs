@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::domain::names::NetBoxName;
 use crate::domain::report::ClosedBecause;
 use crate::ledger::types::{AskedBy, Claim, Run, RunOutcome};
 
@@ -75,6 +76,8 @@ pub struct WorkNumbers {
     pub run_seconds: Histogram,
     /// From the acceptance of the oldest job of a run to its end, by who asked.
     pub lag_seconds: BTreeMap<AskedBy, Histogram>,
+    /// Changes that no webhook told of.
+    pub untold: BTreeMap<NetBoxName, u64>,
 }
 
 impl Default for WorkNumbers {
@@ -87,6 +90,7 @@ impl Default for WorkNumbers {
             outcomes: BTreeMap::new(),
             run_seconds: Histogram::new(RUN_SECONDS),
             lag_seconds: asked.map(|asked| (asked, Histogram::new(LAG_SECONDS))).into(),
+            untold: BTreeMap::new(),
         }
     }
 }
@@ -131,6 +135,11 @@ impl WorkMetrics {
                 }
             }
         });
+    }
+
+    /// NetBox's change log was read, and so many changes were in it that no webhook told of.
+    pub(super) fn caught_up(&self, netbox: &NetBoxName, untold: u64) {
+        self.change(|numbers| *numbers.untold.entry(netbox.clone()).or_default() += untold);
     }
 }
 

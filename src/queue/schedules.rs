@@ -1,5 +1,5 @@
-//! What happens without any delivery: polling the heads, looking after both sides' servers, and comparing everything now
-//! and then.
+//! What happens without any delivery: polling the heads, reading NetBox's change logs, looking after both sides' servers,
+//! and comparing everything now and then.
 //!
 //! The ledger gives each turn to one replica only, so more replicas do not mean more polling.
 
@@ -14,11 +14,13 @@ use tokio::sync::Notify;
 use crate::domain::change::Change;
 use crate::domain::names::{FabricName, NetBoxName, RepoName, Target};
 use crate::domain::policy::Fabric;
+use crate::ledger::servers::Endpoint;
 use crate::ledger::types::{Accept, Origin, Server};
 use crate::ledger::{self, Ledger};
 use crate::run::Runner;
 
 use super::health;
+use super::metrics::WorkMetrics;
 
 /// How often the schedules look whether it is somebody's turn; a turn is late by at most this.
 const TICK: Duration = Duration::from_secs(5);
@@ -29,18 +31,25 @@ const ASK_AGAIN: Duration = Duration::from_secs(600);
 /// How often fabrics are looked for whose state NetBox does not have.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-/// The two periods.
+/// How often what happens.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedules {
     pub poll_head: Duration,
+    /// Also how old a change is when its webhook is taken for lost.
+    pub catch_up: Duration,
     pub full_comparison: Duration,
 }
 
 /// Takes turns until `shutdown`. A failure is logged, and the next turn tries again.
-pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
+pub async fn keep(
+    runner: Arc<Runner>,
+    schedules: Schedules,
+    (wake, metrics): (Arc<Notify>, Arc<WorkMetrics>),
+    shutdown: impl Future<Output = ()>,
+) {
     tokio::pin!(shutdown);
     loop {
-        if turn(&runner, schedules).await {
+        if turn(&runner, schedules, &metrics).await {
             wake.notify_one();
         }
         tokio::select! {
@@ -51,7 +60,7 @@ pub async fn keep(runner: Arc<Runner>, schedules: Schedules, wake: Arc<Notify>, 
 }
 
 /// Does everything that is due now; true when work was recorded.
-pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
+pub async fn turn(runner: &Runner, schedules: Schedules, metrics: &WorkMetrics) -> bool {
     let mut recorded = false;
     let targets: BTreeSet<&Target> = runner.fabrics.values().map(|fabric| &fabric.target).collect();
     let left_alone = runner.ledger.left_alone().await.unwrap_or_else(|failed| {
@@ -69,6 +78,9 @@ pub async fn turn(runner: &Runner, schedules: Schedules) -> bool {
         if my_turn(runner, &format!("check:{netbox}"), schedules.poll_head).await {
             health::check_netbox(runner, netbox).await;
             recorded |= find_new_fabrics(runner, netbox).await;
+        }
+        if !left_alone.contains(&Endpoint::NetBox(netbox.clone())) {
+            recorded |= catch_up(runner, netbox, schedules, metrics).await;
         }
     }
     if my_turn(runner, "fabric states", TELL_AGAIN).await
@@ -116,6 +128,27 @@ async fn find_new_fabrics(runner: &Runner, netbox: &NetBoxName) -> bool {
         Err(failure) => {
             let problem = failure.error();
             tracing::warn!(%netbox, code = %problem.code, remedy = %problem.remedy, "{}", problem.message);
+            false
+        }
+    }
+}
+
+async fn catch_up(runner: &Runner, netbox: &NetBoxName, schedules: Schedules, metrics: &WorkMetrics) -> bool {
+    if !my_turn(runner, &format!("catch up:{netbox}"), schedules.catch_up).await {
+        return false;
+    }
+    match runner.catch_up(netbox, schedules.catch_up, schedules.full_comparison).await {
+        Ok(count) => {
+            metrics.caught_up(netbox, count as u64);
+            if count == 0 {
+                return false;
+            }
+            tracing::warn!(%netbox, count, "changes that no webhook told of; `fgd-sync doctor` looks for the cause");
+            true
+        }
+        Err(failure) => {
+            let problem = failure.error();
+            tracing::warn!(%netbox, code = %problem.code, remedy = %problem.remedy, "changes that no webhook told of cannot be looked for: {}", problem.message);
             false
         }
     }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempt;
+mod catch_up;
 mod contents;
 mod deliver;
 mod edits;

@@ -19,7 +19,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::change::ObjectEvent;
+use crate::domain::change::{ObjectEvent, told_as};
+use crate::domain::fabric_ref::FabricRef;
 use crate::domain::key::ObjectId;
 use crate::domain::kind::{Catalogue, KindSpec};
 use crate::domain::names::{FabricName, NetBoxName};
@@ -83,16 +84,6 @@ pub enum Model {
     Hedgehog,
 }
 
-/// How a row names its fabric.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FabricRef {
-    /// The plugin's primary key.
-    Id(u64),
-    Name(FabricName),
-    /// The delivery does not say: it may be any of the NetBox's.
-    Any,
-}
-
 /// Reads a delivery of this NetBox about one of these kinds. The signature must have been checked.
 pub fn parse(catalogue: &Catalogue, netbox: &NetBoxName, body: &[u8]) -> Result<NetBoxDelivery, NotADelivery> {
     let body: Body = serde_json::from_slice(body).map_err(|error| NotADelivery::of(&error))?;
@@ -112,7 +103,10 @@ pub fn parse(catalogue: &Catalogue, netbox: &NetBoxName, body: &[u8]) -> Result<
     };
     let id = id.ok_or(NotADelivery::Field { field: "data.id", wants: "a whole number" })?;
     let request_id = request.id.text().or_else(|| body.request_id.text());
-    let dedupe = request_id.as_ref().map(|request| format!("{netbox} {typed} {id} {} {request}", event.as_str()));
+    let dedupe = request_id.as_ref().map(|request| match &thing {
+        Thing::Object(_, spec) => told_as(netbox, &ObjectId { kind: spec.kind.clone(), id }, event, request),
+        Thing::Fabric(_) => format!("{netbox} {typed} {id} {} {request}", event.as_str()),
+    });
     let seen = Seen {
         event,
         user: request.user.text().or_else(|| body.username.text()),

@@ -5,6 +5,7 @@
 mod adoption;
 mod api;
 mod borders;
+mod catch_up;
 mod circuits;
 mod cli;
 mod codes;

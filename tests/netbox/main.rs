@@ -119,6 +119,34 @@ async fn what_happened_while_netboxs_worker_was_down_is_found_without_it() {
     world.finish().await;
 }
 
+const OFTEN: &str = "schedule: {catch_up_seconds: 10}\n";
+
+#[tokio::test]
+async fn what_no_webhook_told_of_is_found_in_netboxs_change_log() {
+    let world = World::start_with("log", OFTEN).await;
+    let changed = world.create("Server", "changed", json!({"description": "before"})).await;
+    let deleted = world.create("Server", "deleted", json!({"description": "x"})).await;
+    world.until("two files are there", |world| world.managed().len() == 2).await;
+    world.settle().await;
+
+    worker("stop");
+    world.patch("Server", changed, json!({"spec": {"description": "after"}})).await;
+    world.delete("Server", deleted).await;
+    world.create("Server", "created", json!({"description": "y"})).await;
+    let found = |world: &World| {
+        world.managed() == ["servers/changed.yaml", "servers/created.yaml"]
+            && world.file("managed/servers/changed.yaml").contains("after")
+    };
+    world.until("the change log told of it", found).await;
+
+    let commits = world.commits();
+    worker("start");
+    world.until_deliveries(3).await;
+    world.settle().await;
+    assert_eq!(world.commits(), commits, "the late deliveries change nothing");
+    world.finish().await;
+}
+
 const MORE_KINDS: &str = "kinds:
   Gateway: {api_version: gateway.githedgehog.com/v1alpha1, custom_object: hedgehog-gateways}
   Vlan:

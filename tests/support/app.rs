@@ -12,6 +12,7 @@ use fgd_sync::domain::report::FabricReport;
 use fgd_sync::ledger::types::{FabricStatus, Job, JobFilter};
 use fgd_sync::ledger::{Clock, Ledger};
 use fgd_sync::queue;
+use fgd_sync::queue::metrics::WorkMetrics;
 use fgd_sync::queue::schedules::{Schedules, turn};
 use fgd_sync::run::Runner;
 use hmac::{Hmac, KeyInit, Mac};
@@ -322,8 +323,12 @@ impl TestApp {
     /// Lets every schedule have its turn once.
     pub async fn take_scheduled_turns(&self) {
         self.clock.advance(Duration::from_secs(24 * 60 * 60));
-        let periods = Schedules { poll_head: Duration::from_secs(60), full_comparison: Duration::from_secs(3600) };
-        turn(&self.runner, periods).await;
+        let periods = Schedules {
+            poll_head: Duration::from_secs(60),
+            catch_up: Duration::from_secs(120),
+            full_comparison: Duration::from_secs(3600),
+        };
+        turn(&self.runner, periods, &WorkMetrics::default()).await;
     }
 
     /// Lets the look for fabrics that appeared in NetBox have its turn.
@@ -331,6 +336,16 @@ impl TestApp {
         for netbox in self.runner.netboxes.keys() {
             self.runner.find_new_fabrics(netbox).await.expect("NetBox answers");
         }
+    }
+
+    /// Reads the change log for what no webhook told of; returns how many changes that were.
+    pub async fn catch_up(&self) -> usize {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let mut found = 0;
+        for netbox in self.runner.netboxes.keys() {
+            found += self.runner.catch_up(netbox, Duration::ZERO, day).await.expect("NetBox answers");
+        }
+        found
     }
 
     /// Does due work until something that waits for it is done.
@@ -349,7 +364,19 @@ impl TestApp {
     pub async fn take_short_turns(&self) {
         self.clock.advance(Duration::from_secs(61));
         let year = Duration::from_secs(365 * 24 * 60 * 60);
-        turn(&self.runner, Schedules { poll_head: year, full_comparison: year }).await;
+        let periods = Schedules { poll_head: year, catch_up: year, full_comparison: year };
+        turn(&self.runner, periods, &WorkMetrics::default()).await;
+    }
+
+    /// Lets the reading of the change log have its turn, and nothing else that is seldom; returns how many changes it
+    /// counted.
+    pub async fn take_catch_up_turn(&self) -> u64 {
+        self.clock.advance(Duration::from_secs(121));
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let periods = Schedules { poll_head: year, catch_up: Duration::from_secs(120), full_comparison: year };
+        let metrics = WorkMetrics::default();
+        turn(&self.runner, periods, &metrics).await;
+        metrics.read().untold.values().sum()
     }
 
     /// Claims the pending batch and works on it up to the push, which never goes out; then the process is gone.

@@ -160,7 +160,13 @@ impl<'r> World<'r> {
             Act::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
             Act::Step(trouble) => self.step(trouble).await,
             // Whoever polls tries again at the next turn.
-            Act::Poll => drop(self.runner.poll_head(&target()).await),
+            Act::Poll => {
+                let _ = self.runner.poll_head(&target()).await;
+                for netbox in self.runner.netboxes.keys() {
+                    self.netbox.age_changes(Duration::from_secs(1));
+                    let _ = self.runner.catch_up(netbox, Duration::ZERO, Duration::MAX).await;
+                }
+            }
             Act::Compare(fabric) => self.compare(self.fabric(*fabric)).await,
             Act::Resolve(fabric, name, side) => self.resolve((self.fabric(*fabric), NAMES[*name]), *side).await,
             Act::CrashRedis => self.redis.crash(),

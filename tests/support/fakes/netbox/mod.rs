@@ -113,6 +113,11 @@ impl NetBox {
         User::new(self.world(), name)
     }
 
+    /// Makes all that the change log has so much older.
+    pub fn age_changes(&self, by: std::time::Duration) {
+        self.world().age_changes(by);
+    }
+
     /// Registers a webhook and an event rule for everything that is there, as `setup` would.
     pub fn hook(&self, url: &str, secret: &str) {
         admin::create_hook(&mut self.world(), url, secret);

@@ -1,6 +1,7 @@
 //! The REST endpoints of rows and of the change log: single, list, bulk, with NetBox's answers and the plugin's faults.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
@@ -304,6 +305,10 @@ fn bulk(world: &mut World, asked: &Asked, path: &str, items: &[Value], change: C
     }
 }
 
+fn time(text: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(text).ok()
+}
+
 fn change_log(world: &World, asked: &Asked) -> Reply {
     if asked.method != "GET" {
         return Reply::detail(405, "Method not allowed.");
@@ -312,6 +317,11 @@ fn change_log(world: &World, asked: &Asked) -> Reply {
         let wanted = asked.all(name);
         wanted.is_empty() || wanted.contains(&value)
     };
+    let (after, before) = (asked.query("time_after"), asked.query("time_before"));
+    if [after, before].into_iter().flatten().any(|text| time(text).is_none()) {
+        return Reply::json(400, json!({"time": ["Enter a valid date/time."]}));
+    }
+    let (after, before) = (after.and_then(time), before.and_then(time));
     let records: Vec<_> = world
         .changes
         .iter()
@@ -321,6 +331,8 @@ fn change_log(world: &World, asked: &Asked) -> Reply {
         .filter(|record| any("user_name", &record.by.user))
         .filter(|record| any("changed_object_type", &record.object_type))
         .filter(|record| any("changed_object_id", &record.object_id.to_string()))
+        .filter(|record| after.is_none_or(|after| time(&record.time) >= Some(after)))
+        .filter(|record| before.is_none_or(|before| time(&record.time) <= Some(before)))
         .collect();
     page(world, asked, &records, |record| record.id, |record| trimmed(asked, wire::change(record)))
 }

@@ -209,6 +209,14 @@ impl World {
         self.tables.get(&path).unwrap_or_else(|| panic!("the stand-in has no {path}"))
     }
 
+    /// Makes all that the change log has so much older.
+    pub fn age_changes(&mut self, by: Duration) {
+        for record in &mut self.changes {
+            let time = humantime::parse_rfc3339(&record.time).expect("the stand-in wrote it");
+            record.time = humantime::format_rfc3339_micros(time - by).to_string();
+        }
+    }
+
     /// The time, later than any before; microseconds, as PostgreSQL keeps them.
     pub fn now(&mut self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
