@@ -268,6 +268,14 @@ impl Catalogue {
         self.kinds.iter().find(|spec| spec.kind == *kind)
     }
 
+    /// The kind that a word means which is not one itself: `vpc` and `vpcs` mean `VPC`.
+    pub fn meant_by(&self, word: &Kind) -> Option<&Kind> {
+        let is_meant = |spec: &&KindSpec| {
+            [spec.kind.as_str(), &spec.directory].iter().any(|spelling| spelling.eq_ignore_ascii_case(word.as_str()))
+        };
+        self.iter().find(is_meant).map(|spec| &spec.kind).filter(|kind| *kind != word)
+    }
+
     /// The entry for a document's `apiVersion` and `kind`; any version of the group.
     pub fn of_document(&self, api_version: &str, kind: &str) -> Option<&KindSpec> {
         let (group, _) = api_version.split_once('/')?;
@@ -354,6 +362,17 @@ mod tests {
         assert_eq!(catalogue.of_mapped_type("ipam.vlan").unwrap().kind.as_str(), "Vlan");
         assert_eq!(catalogue.of_mapped_url("https://nb/sub/api/ipam/vlans/7/").unwrap().kind.as_str(), "Vlan");
         assert!(catalogue.of_mapped_url("/api/ipam/vlan-groups/7/").is_none());
+    }
+
+    #[test]
+    fn a_kind_is_recognised_in_another_spelling() {
+        let catalogue = Catalogue::hedgehog();
+        let meant = |word: &str| catalogue.meant_by(&Kind::new(word)).map(Kind::as_str);
+
+        assert_eq!(meant("vpc"), Some("VPC"));
+        assert_eq!(meant("VLANnamespaces"), Some("VLANNamespace"));
+        assert_eq!(meant("VPC"), None);
+        assert_eq!(meant("vp"), None);
     }
 
     #[test]

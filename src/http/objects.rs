@@ -229,11 +229,17 @@ pub(super) async fn look_up(
     let known = state.ledger.objects(&fabric.name, &fabric.netbox, std::slice::from_ref(&key)).await?;
     let is_known = |known: &ObjectKnown| known.base.is_some() || known.held.is_some() || !history.is_empty();
     let known = known.into_iter().next().filter(is_known).ok_or_else(|| {
-        let detail = format!("nothing is known of {key} in {}", fabric.name);
+        let detail = format!("nothing is known of {key} in {}{}", fabric.name, spelling(state, &key.kind));
         Problem::not_found("unknown_object", detail, "List the objects with GET /api/v1/fabrics/{name}/objects.")
     })?;
     let jobs = jobs_of(state, fabric, &history).await?;
     Ok(Found { fabric, known, history, jobs })
+}
+
+/// What to add to an answer that nothing was found, when the kind is one in another spelling.
+pub(super) fn spelling(state: &HttpState, kind: &Kind) -> String {
+    let meant = state.routing.catalogue.meant_by(kind);
+    meant.map(|meant| format!("; the kind is written {meant}")).unwrap_or_default()
 }
 
 async fn jobs_of(

@@ -77,7 +77,7 @@ impl PauseView {
 #[utoipa::path(
     tag = "fabrics",
     params(("name" = String, Path, description = "The fabric's name")),
-    request_body(content = PauseRequest, description = "None is the same as `{}`", example = json!({"reason": "cabling is changed"})),
+    request_body(content = Option<PauseRequest>, description = "None is the same as `{}`", example = json!({"reason": "cabling is changed"})),
     responses((status = 200, description = "The pause that holds", body = PausedView)),
     security(("api_token" = ["operate"])),
 )]
@@ -120,7 +120,7 @@ pub(super) async fn resume_fabric(
 /// As the pause of one fabric, for all of them and whatever is added to the settings. Survives restarts.
 #[utoipa::path(
     tag = "service",
-    request_body(content = PauseRequest, description = "None is the same as `{}`", example = json!({"reason": "NetBox is upgraded"})),
+    request_body(content = Option<PauseRequest>, description = "None is the same as `{}`", example = json!({"reason": "NetBox is upgraded"})),
     responses(
         (status = 200, description = "The pause that holds", body = PausedView, example = json!({
             "paused": {"scope": "everything", "since": "2026-11-21T04:49:03.395Z", "by": "kim", "reason": "NetBox is upgraded"},

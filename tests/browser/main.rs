@@ -1,5 +1,7 @@
 //! The stage of the browser's suite: a running service with a story behind it, for a browser to look at.
 //!
+//! With the argument `crowded` it is another story: hundreds of fabrics, the longest names, and much to say about them.
+//!
 //! Prints one line of JSON when everything is there (`address`, and a token of each role), then carries deliveries until
 //! its standard input ends.
 
@@ -26,6 +28,8 @@ const ACCOUNT: (&str, &str) = ("fgd-sync", "stage-git-password");
 const ADMIN: &str = "stage-token-of-kim";
 const OPERATOR: &str = "stage-token-of-ola";
 const READER: &str = "stage-token-of-rae";
+/// Fabrics beside the one of the crowded story: more than one page shows.
+const CROWD: usize = 300;
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -52,17 +56,52 @@ async fn main() -> ExitCode {
 }
 
 async fn play() -> Result<(), Failure> {
-    let mut stage = Stage::begin().await?;
-    stage.a_drop().await?;
-    stage.changes_in_netbox().await?;
-    stage.contradictions().await?;
-    stage.many_deletions().await?;
+    let mut stage = match std::env::args().nth(1).as_deref() {
+        None => told().await?,
+        Some("crowded") => crowded().await?,
+        Some(other) => return Err(Failure(format!("no story is called {other}"))),
+    };
     println!("{}", json!({"address": stage.address, "admin": ADMIN, "operator": OPERATOR, "reader": READER}));
     stage.stay().await
 }
 
+/// One fabric with everything, one whose NetBox is away, and one that nobody has filled.
+async fn told() -> Result<Stage, Failure> {
+    let fabrics = format!(
+        "  {FABRIC}: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: {FABRIC}}}\n  \
+           empty: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: empty}}\n  \
+           remote: {{netbox: spare, repository: fabrics, branch: remote, directory: remote}}\n"
+    );
+    let mut stage = Stage::begin(&fabrics).await?;
+    stage.a_drop().await?;
+    stage.changes_in_netbox().await?;
+    stage.contradictions().await?;
+    stage.many_deletions().await?;
+    Ok(stage)
+}
+
+/// One fabric with the longest name, whose objects have the longest names and reasons, and a crowd whose NetBox is away.
+async fn crowded() -> Result<Stage, Failure> {
+    let long = long_name("fabric");
+    let mut fabrics =
+        format!("  {long}: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: sites/{long}/{long}}}\n");
+    for n in 1..=CROWD {
+        fabrics.push_str(&format!(
+            "  crowd-{n:03}: {{netbox: spare, repository: fabrics, branch: remote, directory: crowd-{n:03}}}\n"
+        ));
+    }
+    let mut stage = Stage::begin(&fabrics).await?;
+    stage.long_names(&long).await?;
+    Ok(stage)
+}
+
+/// A name of 63 characters, most of them in one word.
+fn long_name(word: &str) -> String {
+    format!("{word}-{}", "x".repeat(62 - word.len()))
+}
+
 impl Stage {
-    async fn begin() -> Result<Self, Failure> {
+    async fn begin(fabrics: &str) -> Result<Self, Failure> {
         let netbox = NetBox::custom_objects();
         let git = GitServer::start_with_account(ACCOUNT.0, ACCOUNT.1).await;
         let bare = git.create(REPOSITORY);
@@ -71,7 +110,7 @@ impl Stage {
         let port = free_port()?;
         let address = format!("http://127.0.0.1:{port}");
         let settings = directory.path().join("fgd-sync.yaml");
-        std::fs::write(&settings, settings_of(&netbox, &git, directory.path(), port))?;
+        std::fs::write(&settings, settings_of(&netbox, &git, directory.path(), port) + fabrics)?;
         netbox.hook(&format!("{address}/webhooks/netbox"), NETBOX_SECRET);
         let service = Service::start(&settings, &address, ADMIN).await?;
         service.settled(PATIENCE).await?;
@@ -132,6 +171,39 @@ impl Stage {
         self.carry().await
     }
 
+    /// One object in conflict, one that NetBox refuses at length, one document that is no good, one object that Git refuses.
+    async fn long_names(&mut self, fabric: &str) -> Result<(), Failure> {
+        let (disputed, refused) = (long_name("disputed"), long_name("refused"));
+        let spec = json!({"description": "rack"});
+        let rows: Vec<Object> = ["disputed", "quiet"]
+            .map(|word| Object::new("Server", fabric, &long_name(word), spec.clone()))
+            .into_iter()
+            .chain((0..20).map(|n| Object::new("Server", fabric, &long_name(&format!("rack-{n:02}")), spec.clone())))
+            .collect();
+        self.netbox.user("alice").bulk_create(&rows);
+        self.carry().await?;
+        let words = format!("{} {}", "n".repeat(400), "is not allowed here ".repeat(80));
+        self.netbox.refuse_name(&refused, &words);
+        self.change("bob", "Server", &disputed, json!({"spec": {"description": "b".repeat(300)}}));
+        let directory = format!("sites/{fabric}/{fabric}");
+        let path = format!("{directory}/managed/servers/{disputed}.yaml");
+        let person = self.person();
+        let text = self.bare.show(BRANCH, &path);
+        person.write(
+            &path,
+            format!("{}\n", text.replace("description: rack", &format!("description: {}", "g".repeat(300)))),
+        );
+        let server = "apiVersion: wiring.githedgehog.com/v1beta1\nkind: Server\nmetadata:\n";
+        person.write(&format!("{directory}/raw/{refused}.yaml"), format!("{server}  name: {refused}\nspec: {{}}\n"));
+        person.write(&format!("{directory}/raw/{}.yaml", long_name("nameless")), format!("{server}  labels: {{}}\n"));
+        person.push(BRANCH, &format!("Say much of {disputed}"));
+        self.carry().await?;
+        self.bare.refuse_pushes(&words);
+        self.netbox.user("alice").bulk_create(&[Object::new("Server", fabric, &long_name("unwritten"), spec)]);
+        self.deliver().await?;
+        self.stalled().await
+    }
+
     fn change(&self, user: &str, kind: &str, name: &str, fields: serde_json::Value) {
         let mut user = self.netbox.user(user);
         let id = user.id(kind, name);
@@ -157,6 +229,17 @@ impl Stage {
                 return Err(self.service.failed("webhooks do not come to an end"));
             }
         }
+    }
+
+    async fn stalled(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        while self.service.get("/api/v1/jobs?state=stalled").await?["jobs"] == json!([]) {
+            if started.elapsed() > PATIENCE {
+                return Err(self.service.failed("no job stalls"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     async fn deliver(&mut self) -> Result<usize, Failure> {
@@ -195,7 +278,7 @@ impl Stage {
     }
 }
 
-/// One fabric with everything, one whose NetBox is away, and one that nobody has filled. Port 9 is nobody's.
+/// The settings up to the list of fabrics. Port 9 is nobody's.
 fn settings_of(netbox: &NetBox, git: &GitServer, directory: &Path, port: u16) -> String {
     format!(
         "listen: 127.0.0.1:{port}\n\
@@ -208,9 +291,7 @@ fn settings_of(netbox: &NetBox, git: &GitServer, directory: &Path, port: u16) ->
          netbox:\n  main:\n    url: {netbox}\n    token: {TOKEN}\n    webhook_secret: {NETBOX_SECRET}\n  \
            spare:\n    url: http://127.0.0.1:9/\n    token: {TOKEN}\n\
          repositories:\n  fabrics:\n    kind: git\n    url: {url}\n    user: {user}\n    token: {password}\n    webhook_secret: {GIT_SECRET}\n\
-         fabrics:\n  {FABRIC}: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: {FABRIC}}}\n  \
-           empty: {{netbox: main, repository: fabrics, branch: {BRANCH}, directory: empty}}\n  \
-           remote: {{netbox: spare, repository: fabrics, branch: remote, directory: remote}}\n",
+         fabrics:\n",
         directory = directory.display(),
         netbox = netbox.url(),
         url = git.url(REPOSITORY),

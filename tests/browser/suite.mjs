@@ -11,12 +11,16 @@ const [, , browserPath, stagePath, shots] = process.argv;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PATIENCE = 30_000;
 
-const stage = spawn(stagePath, { stdio: ["pipe", "pipe", "inherit"] });
-const told = await new Promise((resolve, reject) => {
-  createInterface({ input: stage.stdout }).once("line", resolve);
-  stage.once("exit", (code) => reject(new Error(`the stage ended with ${code}`)));
-});
-const { address, admin, operator, reader } = JSON.parse(told);
+/// Starts a story of the stage; where it is, and its tokens.
+const begin = async (...story) => {
+  const stage = spawn(stagePath, story, { stdio: ["pipe", "pipe", "inherit"] });
+  const told = await new Promise((resolve, reject) => {
+    createInterface({ input: stage.stdout }).once("line", resolve);
+    stage.once("exit", (code) => reject(new Error(`the stage ended with ${code}`)));
+  });
+  return { ...JSON.parse(told), end: () => stage.stdin.end() };
+};
+let { address, admin, operator, reader, end } = await begin();
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-quic"] });
 
 const api = async (path, body) => {
@@ -122,24 +126,42 @@ await test("whoever is not signed in is asked to, and comes back to the page tha
   await leave();
 });
 
+/// What sticks out sideways: of the page, of a card, of a box that would cut it off, of the row of tabs.
+const overflows = (page) =>
+  page.evaluate(() => {
+    const found = [];
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth > clientWidth) found.push(`${scrollWidth - clientWidth} px wider than the window`);
+    const isCards = getComputedStyle(document.querySelector(".cards tr") ?? document.body).display === "grid";
+    for (const box of document.querySelectorAll(`.cards, .facts, .notice${isCards ? ", .cards tbody tr > *" : ""}`)) {
+      const over = box.scrollWidth - box.clientWidth;
+      if (over > 0) found.push(`${over} px cut off: ${box.className || box.tagName} ${box.textContent.slice(0, 40)}`);
+    }
+    const tab = document.querySelector(".tabs [aria-current]")?.getBoundingClientRect();
+    if (tab && (tab.left < 0 || tab.right > clientWidth)) found.push("the current tab is out of sight");
+    return found;
+  });
+
+/// Looks at pages on one device: what a tool finds, what sticks out, and pictures for people.
+const look = async (pages, prefix, scheme, viewport) => {
+  const { page, faults, leave } = await visit(admin, { viewport, colorScheme: scheme });
+  const found = [];
+  for (const [name, path] of Object.entries(pages)) {
+    await page.goto(address + path);
+    await page.locator("#live.on").waitFor();
+    await page.evaluate((opened) => document.querySelectorAll(opened).forEach((each) => (each.open = true)), OPENED);
+    found.push(...[...(await violations(page)), ...(await overflows(page))].map((each) => `${path}: ${each}`));
+    await page.screenshot({ path: `${shots}/${prefix(name)}-${scheme}.png`, fullPage: true });
+  }
+  assert.ok(faults.splice(0).every((fault) => fault.includes("404")), faults.join("\n"));
+  assert.deepEqual(found, []);
+  await leave();
+};
+
 for (const scheme of ["light", "dark"]) {
   for (const [device, viewport] of Object.entries(DEVICES)) {
-    await test(`every page is accessible and fits, ${scheme}, ${device}`, async () => {
-      const { page, faults, leave } = await visit(admin, { viewport, colorScheme: scheme });
-      const found = [];
-      for (const [name, path] of Object.entries(PAGES)) {
-        await page.goto(address + path);
-        await page.locator("#live.on").waitFor();
-        await page.evaluate((opened) => document.querySelectorAll(opened).forEach((each) => (each.open = true)), OPENED);
-        found.push(...(await violations(page)).map((each) => `${path}: ${each}`));
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        if (over > 0) found.push(`${path}: ${over} px wider than the window`);
-        await page.screenshot({ path: `${shots}/${name}-${device}-${scheme}.png`, fullPage: true });
-      }
-      assert.ok(faults.splice(0).every((fault) => fault.includes("404")), faults.join("\n"));
-      assert.deepEqual(found, []);
-      await leave();
-    });
+    await test(`every page is accessible and fits, ${scheme}, ${device}`, () =>
+      look(PAGES, (name) => `${name}-${device}`, scheme, viewport));
   }
 }
 
@@ -172,7 +194,7 @@ await test("what people wrote is shown as text", async () => {
 });
 
 await test("a read of the API is tried on its page", async () => {
-  const { page, leave } = await visit(reader);
+  const { page, faults, leave } = await visit(reader);
   await page.goto(`${address}/docs`);
   const shown = page.locator("#list_jobs");
   await shown.locator("summary").click();
@@ -186,6 +208,7 @@ await test("a read of the API is tried on its page", async () => {
   ]);
   assert.equal(refused.status(), 400);
   await shown.getByText("bad_query").waitFor();
+  assert.ok(faults.splice(0).every((fault) => fault.includes("400")));
   const object = page.locator("#show_object");
   await object.locator("summary").click();
   for (const [name, value] of [["fabric", "lab"], ["kind", "VPC"], ["namespace", "default"], ["name", "vpc-01"]]) {
@@ -295,7 +318,45 @@ await test("whoever signs out is out, and so is a copy of the cookie", async () 
   await leave();
 });
 
+end();
+({ address, admin, operator, reader, end } = await begin("crowded"));
+const [disputed] = (await api("/api/v1/conflicts")).conflicts;
+const long = disputed.fabric;
+const object = `${long}/Server/default/${disputed.key.name}`;
+const crowdedRuns = (await api(`/api/v1/runs?fabric=${long}&limit=200`)).runs;
+const failing = crowdedRuns.find((run) => run.parts[0].error);
+const refusing = crowdedRuns.find((run) => run.parts[0].counts?.rejected > 0);
+assert.deepEqual([long.length, disputed.key.name.length], [63, 63]);
+assert.ok(failing.parts[0].error.message.length > 2000);
+const CROWDED = {
+  fabrics: "/",
+  "fabrics-end": "/?cursor=crowd-290",
+  "fabrics-found": "/?name=fabric-x",
+  fabric: `/fabrics/${long}`,
+  objects: `/fabrics/${long}/objects`,
+  object: `/objects/${object}`,
+  jobs: "/jobs",
+  job: `/jobs/${refusing.parts[0].jobs[0]}`,
+  "job-failing": `/jobs/${failing.parts[0].jobs[0]}`,
+  runs: "/runs",
+  run: `/runs/${refusing.id}`,
+  "run-failing": `/runs/${failing.id}`,
+  conflicts: "/conflicts",
+  conflict: `/conflicts/${object}`,
+  drift: `/drift?fabric=${long}`,
+  "drift-all": "/drift",
+  drops: "/drops",
+  "dead-letters": "/dead-letters",
+  deliveries: "/deliveries",
+  connections: "/connections",
+};
+
+for (const [device, viewport] of Object.entries(DEVICES)) {
+  await test(`hundreds of fabrics and the longest names fit, ${device}`, () =>
+    look(CROWDED, (name) => `crowded-${name}-${device}`, "light", viewport));
+}
+
+end();
 await browser.close();
-stage.stdin.end();
 console.log(`\nScreenshots: ${shots}\n${passed} passed, ${failed.length} failed`);
 process.exit(failed.length === 0 && passed > 0 ? 0 : 1);

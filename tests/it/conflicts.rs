@@ -220,6 +220,23 @@ async fn a_resolution_that_cannot_be_meant_is_refused() {
 }
 
 #[tokio::test]
+async fn a_kind_in_another_spelling_is_told_how_it_is_written() {
+    let app = TestApp::ready().await;
+
+    for (path, detail) in [
+        (
+            "conflicts/lab/server/default/one",
+            "server/default/one of lab has no conflict (any more); the kind is written Server",
+        ),
+        ("conflicts/lab/Server/default/one", "Server/default/one of lab has no conflict (any more)"),
+        ("objects/lab/vpcs/default/web", "nothing is known of vpcs/default/web in lab; the kind is written VPC"),
+    ] {
+        assert_eq!(app.get(&format!("/api/v1/{path}")).await["detail"], detail);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn the_list_of_conflicts_has_pages() {
     let app = TestApp::ready().await;
     for name in ["a", "b", "c"] {

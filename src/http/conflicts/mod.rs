@@ -18,6 +18,7 @@ use crate::ledger::types::{Accept, Accepted, Origin};
 use super::HttpState;
 use super::answers::AcceptedView;
 use super::input::{JsonBody, NoParameters, Query, limit};
+use super::objects::spelling;
 use super::problem::Problem;
 use super::token::{ApiToken, Operator};
 
@@ -203,7 +204,8 @@ pub(super) async fn find(
     key: &Key,
 ) -> Result<(ConflictRecord, Documents, Option<Resolution>), Problem> {
     state.ledger.conflict(&fabric.name, key).await?.ok_or_else(|| {
-        let detail = format!("{key} of {} has no conflict (any more)", fabric.name);
+        let hint = spelling(state, &key.kind);
+        let detail = format!("{key} of {} has no conflict (any more){hint}", fabric.name);
         Problem::not_found("no_conflict", detail, "List the conflicts with GET /api/v1/conflicts.")
     })
 }

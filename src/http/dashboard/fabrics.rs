@@ -159,7 +159,7 @@ fn line(viewer: &Viewer, row: &Row, selects: bool) -> Markup {
             }
             td.whole {
                 (standing(row.standing))
-                @if let Some(error) = &numbers.error { div.below { (error.message) } }
+                @if let Some(error) = &numbers.error { div.below { span.reason.brief { (error.message) } } }
             }
             td.number data-name="Objects" { (numbers.objects) }
             td data-name="Waits for you" { (waits(viewer, fabric, numbers)) }

@@ -110,7 +110,7 @@ fn table(viewer: &Viewer, state: &HttpState, fabric: &Fabric, objects: &[ObjectK
                                 (stands(state_of(known)))
                                 @if let Some(why) = &known.held { div.below { (held_reason(viewer, &fabric.name, &known.key, why)) } }
                             }
-                            td data-name="File" {
+                            td.whole data-name="File" {
                                 @if let Some(file) = base.and_then(|base| base.git.as_ref()) { code { (file.path) } } @else { span.quiet { "none" } }
                             }
                             td data-name="NetBox" {

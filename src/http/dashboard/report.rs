@@ -189,7 +189,7 @@ pub(super) fn held_reason(viewer: &Viewer, fabric: &FabricName, key: &Key, why: 
 
 /// A reason with its code.
 pub(super) fn reason(reason: &Reason) -> Markup {
-    html! { (super::shell::capitalised(&reason.message)) " " code.quiet { (reason.code) } }
+    html! { span.reason { (super::shell::capitalised(&reason.message)) " " code.quiet { (reason.code) } } }
 }
 
 /// A document of a raw file and what became of it.

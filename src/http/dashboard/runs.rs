@@ -86,7 +86,7 @@ pub(super) fn table(viewer: &Viewer, state: &HttpState, runs: &[Run], only: Opti
 fn what(part: &RunPart) -> Markup {
     html! {
         @if let Some(counts) = &part.counts { (numbers(counts)) }
-        @if let Some(why) = &part.error { (why.message) " " code.quiet { (why.code) } }
+        @if let Some(why) = &part.error { span.reason { (why.message) " " code.quiet { (why.code) } } }
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) fn fabric_path(fabric: &FabricName) -> String {
 }
 
 pub(super) fn fabric_link(viewer: &Viewer, fabric: &FabricName) -> Markup {
-    html! { a href=(viewer.link(&fabric_path(fabric))) { (fabric) } }
+    html! { a.fabric href=(viewer.link(&fabric_path(fabric))) { (fabric) } }
 }
 
 /// A job by the end of its id, which tells it from its neighbours.

@@ -134,6 +134,9 @@
     if (question && !confirm(question)) submit.preventDefault();
   });
 
+  // On a phone the current page's tab may be far to the right.
+  const tab = document.querySelector(".tabs [aria-current]");
+  if (tab) tab.parentElement.scrollLeft = tab.offsetLeft + (tab.offsetWidth - tab.parentElement.clientWidth) / 2;
   tell("", "connecting");
   setInterval(ages, AGES_MS);
   listen();
