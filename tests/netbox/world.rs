@@ -284,13 +284,15 @@ impl World {
         }
     }
 
-    /// Waits until so many deliveries came that are about objects of this test's last minutes.
+    /// Waits until so many deliveries came that are about objects of this test's last minutes, for the first time or not.
     pub async fn until_deliveries(&self, count: usize) {
         let started = Instant::now();
         let mut looks = tokio::time::interval(LOOK);
         let delivered = || async {
             let jobs = self.ledger.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap().jobs;
-            jobs.iter().filter(|job| matches!(job.origin, Origin::NetboxDelivery { .. })).count()
+            let first = jobs.iter().filter(|job| matches!(job.origin, Origin::NetboxDelivery { .. })).count();
+            let again: u64 = jobs.iter().map(|job| job.duplicates).sum();
+            first + usize::try_from(again).unwrap()
         };
         let before = delivered().await;
         while delivered().await < before + count {
