@@ -15,6 +15,8 @@ const REST: Duration = Duration::from_secs(20);
 /// Two, so that what grows with the fabric is told from what does not.
 const SIZES: [usize; 2] = [10_000, 40_000];
 const MB: f64 = 1_048_576.0;
+/// What an object that is equal on both sides may take, in bytes; with its documents it is 10,000.
+const FOR_EACH: f64 = 2_000.0;
 /// What grows with each comparison would be seen.
 const AGAIN: usize = 5;
 
@@ -85,7 +87,7 @@ pub async fn large_fabric() -> Result<Vec<Line>, Failure> {
             short((large.first - small.first) * MB / (SIZES[1] - SIZES[0]) as f64)
         ),
         ratio: None,
-        goal: Goal::AtMost { figure: bytes, limit: 1_200.0, unit: "bytes" },
+        goal: Goal::AtMost { figure: bytes, limit: FOR_EACH, unit: "bytes" },
     };
     Ok(small.lines.into_iter().chain(large.lines).chain([growth]).collect())
 }
@@ -125,7 +127,7 @@ async fn large_fabric_of(objects: usize) -> Result<LargeFabric, Failure> {
         ratio: Some(Spread::of([peak / rest])),
         goal,
     };
-    let limit = 30.0 + objects as f64 * 1_200.0 / MB;
+    let limit = 40.0 + objects as f64 * FOR_EACH / MB;
     let lines = vec![
         line("first", first, Goal::None),
         line("repeated", again, Goal::AtMost { figure: again.1, limit, unit: "MB" }),
