@@ -146,6 +146,11 @@ async fn catch_up(runner: &Runner, netbox: &NetBoxName, schedules: Schedules, me
             tracing::warn!(%netbox, count, "changes that no webhook told of; `fgd-sync doctor` looks for the cause");
             true
         }
+        // A token may do without the log; `doctor` says what that costs.
+        Err(failure) if failure.is_netbox_denied() => {
+            tracing::debug!(%netbox, "changes that no webhook told of cannot be looked for: {}", failure.error().message);
+            false
+        }
         Err(failure) => {
             let problem = failure.error();
             tracing::warn!(%netbox, code = %problem.code, remedy = %problem.remedy, "changes that no webhook told of cannot be looked for: {}", problem.message);

@@ -7,6 +7,7 @@ use crate::ledger::types::{JobError, PartOutcome};
 use crate::{ledger, netbox, repo};
 
 const NETBOX_UNAVAILABLE: &str = "netbox_unavailable";
+const NETBOX_DENIED: &str = "netbox_denied";
 
 /// What a failure means for the work it stopped.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,11 @@ impl Failure {
     /// Whether a NetBox could not be asked.
     pub fn is_netbox_unavailable(&self) -> bool {
         self.error().code == NETBOX_UNAVAILABLE
+    }
+
+    /// Whether a NetBox's token may not do it.
+    pub fn is_netbox_denied(&self) -> bool {
+        self.error().code == NETBOX_DENIED
     }
 
     /// What is wrong, for logs and the job.
@@ -130,7 +136,7 @@ impl From<netbox::Error> for Failure {
                 error(NETBOX_UNAVAILABLE, message, "nothing if it passes; else check NetBox and the network"),
             ),
             E::Denied { .. } => Self::Stalled(error(
-                "netbox_denied",
+                NETBOX_DENIED,
                 message,
                 "check the NetBox token in the settings and its user's permissions",
             )),

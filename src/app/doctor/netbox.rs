@@ -51,7 +51,7 @@ pub(super) async fn examine(settings: &Settings, client: &Client) -> Notes {
     match &found.change_log {
         Ok(()) => notes.ok("the change log can be read"),
         Err(error) => notes.warn(
-            format!("the change log cannot be read, so a deletion whose webhook was lost is held: {error}"),
+            format!("the change log cannot be read: a change whose webhook was lost waits for the full comparison, and a deletion is held then: {error}"),
             "Let the token's user view core > object change.",
         ),
     }
