@@ -170,5 +170,7 @@ pub fn binary() -> Result<PathBuf, Failure> {
 
 /// An HTTP client that uses no proxy.
 pub fn client() -> reqwest::Client {
+    // reqwest is built without a crypto provider of its own; a second installation changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().expect("a client without options")
 }
