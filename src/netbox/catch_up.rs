@@ -1,6 +1,7 @@
 //! What the change log says of a span of time, for changes that no webhook told of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -10,13 +11,12 @@ use crate::domain::change::ObjectEvent;
 use crate::domain::fabric_ref::FabricRef;
 use crate::domain::key::ObjectId;
 use crate::domain::kind::KindSpec;
-use crate::domain::names::FabricName;
 
 use super::Error;
-use super::changelog::PATH;
-use super::client::{Client, Model};
+use super::changelog::{Action, PATH};
+use super::client::Client;
 use super::form::Form;
-use super::rows::fabric_id;
+use super::rows::fabric_ref;
 
 /// What is asked of a record: of its rows only the fabric is kept.
 const FIELDS: &str =
@@ -45,21 +45,9 @@ struct Record {
     #[serde(default)]
     user_name: Option<String>,
     #[serde(default)]
-    prechange_data: Option<State>,
+    prechange_data: Value,
     #[serde(default)]
-    postchange_data: Option<State>,
-}
-
-#[derive(Deserialize)]
-struct Action {
-    value: String,
-}
-
-/// A row at the time.
-#[derive(Deserialize)]
-struct State {
-    #[serde(default)]
-    fabric: Value,
+    postchange_data: Value,
 }
 
 impl Client {
@@ -101,19 +89,12 @@ impl Client {
 
     /// The kinds by NetBox's name of their rows; a kind that is not set up has none.
     async fn specs_by_type(&self) -> Result<BTreeMap<String, &KindSpec>, Error> {
-        let custom = match self.model() {
-            Model::CustomObjects => Some(self.custom_object_types().await?),
-            Model::Hedgehog => None,
+        let specs: Vec<_> = self.catalogue().iter().map(|spec| (self.form(spec), spec)).collect();
+        let custom = match specs.iter().any(|(form, _)| matches!(form, Form::CustomObject { .. })) {
+            true => self.custom_object_types().await?,
+            false => Arc::default(),
         };
-        let named = |spec| {
-            let name = match self.form(spec) {
-                Form::Plugin { model, .. } => format!("netbox_hedgehog.{model}"),
-                Form::Mapped(mapping) => mapping.object_type.clone(),
-                Form::CustomObject { slug } => custom.as_ref()?.get(&slug)?.clone(),
-            };
-            Some((name, spec))
-        };
-        Ok(self.catalogue().iter().filter_map(named).collect())
+        Ok(specs.into_iter().filter_map(|(form, spec)| Some((form.object_type(&custom)?, spec))).collect())
     }
 
     /// `None` for an action that is no change of a row.
@@ -129,7 +110,7 @@ impl Client {
             Form::Mapped(_) => BTreeSet::from([FabricRef::Any]),
             Form::Plugin { .. } | Form::CustomObject { .. } => {
                 let states = [record.prechange_data, record.postchange_data];
-                states.into_iter().flatten().filter_map(|state| fabric_ref(&state.fabric)).collect()
+                states.iter().filter_map(|state| fabric_ref(state.get("fabric")?)).collect()
             }
         };
         Some(Logged {
@@ -147,13 +128,6 @@ impl Logged {
     fn join(&mut self, other: Self) {
         self.event = self.event.and(other.event);
         self.fabrics.extend(other.fabrics);
-    }
-}
-
-fn fabric_ref(field: &Value) -> Option<FabricRef> {
-    match field {
-        Value::String(name) => (!name.is_empty()).then(|| FabricRef::Name(FabricName::new(name.as_str()))),
-        field => fabric_id(field).map(FabricRef::Id),
     }
 }
 

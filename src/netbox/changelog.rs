@@ -13,7 +13,6 @@ use crate::domain::row::Row;
 
 use super::Error;
 use super::client::Client;
-use super::form::Form;
 use super::rows::{Found, MissingField};
 
 pub(super) const PATH: &str = "core/object-changes/";
@@ -37,8 +36,8 @@ struct Record {
 }
 
 #[derive(Deserialize)]
-struct Action {
-    value: String,
+pub(super) struct Action {
+    pub value: String,
 }
 
 /// A user's edit that one of our writes covered.
@@ -90,19 +89,15 @@ impl Client {
 
     /// NetBox's name of a kind's rows, for example `netbox_hedgehog.vpc`.
     pub(super) async fn object_type(&self, spec: &KindSpec) -> Result<String, Error> {
-        let slug = match self.form(spec) {
-            Form::Plugin { model, .. } => return Ok(format!("netbox_hedgehog.{model}")),
-            Form::Mapped(mapping) => return Ok(mapping.object_type.clone()),
-            Form::CustomObject { slug } => slug,
-        };
+        let form = self.form(spec);
         let known = Arc::clone(&self.object_types.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(object_type) = known.get(&slug) {
-            return Ok(object_type.clone());
+        if let Some(object_type) = form.object_type(&known) {
+            return Ok(object_type);
         }
         let types = self.custom_object_types().await?;
-        types.get(&slug).cloned().ok_or_else(|| {
+        form.object_type(&types).ok_or_else(|| {
             let remedy = "run `fgd-sync setup netbox`".to_owned();
-            self.http.no_endpoint(&format!("custom object type `{slug}`"), remedy)
+            self.http.no_endpoint(&format!("custom object type for {}", spec.kind), remedy)
         })
     }
 

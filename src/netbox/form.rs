@@ -47,6 +47,16 @@ impl<'s> Form<'s> {
         }
     }
 
+    /// NetBox's name of the type, for example `netbox_hedgehog.vpc`. That of a custom object type differs with each
+    /// NetBox: `custom` are its names by slug.
+    pub fn object_type(&self, custom: &BTreeMap<String, String>) -> Option<String> {
+        match self {
+            Self::Plugin { model, .. } => Some(format!("netbox_hedgehog.{model}")),
+            Self::Mapped(mapping) => Some(mapping.object_type.clone()),
+            Self::CustomObject { slug } => custom.get(slug).cloned(),
+        }
+    }
+
     /// What every request for rows carries: six of the plugin's endpoints answer 500 without it.
     pub fn query(&self) -> Vec<(&'static str, String)> {
         match self {

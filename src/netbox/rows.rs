@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::domain::document::{Shared, without_ours};
+use crate::domain::fabric_ref::FabricRef;
 use crate::domain::fate::Reason;
 use crate::domain::key::Key;
 use crate::domain::kind::KindSpec;
@@ -86,14 +87,23 @@ pub(super) fn unknown_fabric(wire: &Map<String, Value>, fabrics: &BTreeMap<u64, 
 }
 
 fn fabric_of(wire: &Map<String, Value>, fabrics: &BTreeMap<u64, String>) -> Option<FabricName> {
-    match wire.get("fabric")? {
-        Value::String(name) if !name.is_empty() => Some(FabricName::new(name.as_str())),
-        field => fabrics.get(&fabric_id(field)?).map(FabricName::new),
+    match fabric_ref(wire.get("fabric")?)? {
+        FabricRef::Name(name) => Some(name),
+        FabricRef::Id(id) => fabrics.get(&id).map(FabricName::new),
+        FabricRef::Any => None,
+    }
+}
+
+/// What a row's `fabric` field says; nothing when it is empty.
+pub(super) fn fabric_ref(field: &Value) -> Option<FabricRef> {
+    match field {
+        Value::String(name) => (!name.is_empty()).then(|| FabricRef::Name(FabricName::new(name.as_str()))),
+        field => fabric_id(field).map(FabricRef::Id),
     }
 }
 
 /// The plugin writes a bare id; a nested object is what other NetBox models write.
-pub(super) fn fabric_id(field: &Value) -> Option<u64> {
+fn fabric_id(field: &Value) -> Option<u64> {
     field.as_u64().or_else(|| field.get("id").and_then(Value::as_u64))
 }
 

@@ -115,11 +115,7 @@ pub(super) enum Subject<'s> {
 
 /// NetBox's names of the types that need no setting up.
 pub(super) fn types_that_are_there(client: &Client) -> Vec<(Subject<'_>, String)> {
-    let of_kind = |spec: &KindSpec| match client.form(spec) {
-        Form::Plugin { model, .. } => Some(format!("netbox_hedgehog.{model}")),
-        Form::Mapped(mapping) => Some(mapping.object_type.clone()),
-        Form::CustomObject { .. } => None,
-    };
+    let of_kind = |spec: &KindSpec| client.form(spec).object_type(&BTreeMap::new());
     let kinds = client.catalogue().iter().filter_map(|spec| Some((Subject::Kind(spec.kind.as_str()), of_kind(spec)?)));
     let fabric = match client.model() {
         Model::Hedgehog => Some((Subject::Fabrics, "netbox_hedgehog.hedgehogfabric".to_owned())),

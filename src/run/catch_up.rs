@@ -1,11 +1,12 @@
 //! Changes in NetBox that no webhook told of, from NetBox's own change log.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::try_join_all;
 
 use crate::domain::change::{Change, told_as};
+use crate::domain::fabric_ref::FabricRef;
 use crate::domain::names::{FabricName, NetBoxName, Target};
 use crate::domain::policy::Fabric;
 use crate::ledger::types::{Accept, Millis, Origin};
@@ -28,14 +29,14 @@ impl Runner {
     pub async fn catch_up(&self, name: &NetBoxName, age: Duration, longest: Duration) -> Result<usize, Failure> {
         let client = self.netbox(name)?;
         let until = whole_second(client.time().await?.checked_sub(age).unwrap_or(UNIX_EPOCH));
-        let read = self.ledger.change_log_read(name).await?.map(|Millis(ms)| UNIX_EPOCH + Duration::from_millis(ms));
+        let read = self.ledger.change_log_read(name).await?.map(Millis::time);
         let near = |read: &SystemTime| until.duration_since(*read).is_ok_and(|since| since <= longest);
         let mut found = 0;
         if let Some(read) = read.filter(near) {
             let logged = client.logged(read.checked_sub(OVERLAP).unwrap_or(UNIX_EPOCH), until).await?;
             found = self.record_untold(name, logged).await?;
         }
-        self.ledger.note_change_log_read(name, millis(until)).await?;
+        self.ledger.note_change_log_read(name, Millis::of(until)).await?;
         Ok(found)
     }
 
@@ -43,9 +44,16 @@ impl Runner {
         let told = |logged: &Logged| told_as(name, &logged.object, logged.event, &logged.request);
         let names: Vec<String> = logged.iter().map(told).collect();
         let known = self.ledger.known(&names).await?;
+        let ours: Vec<&Fabric> = self.fabrics.values().filter(|fabric| fabric.netbox == *name).collect();
+        let mut meant = BTreeMap::new();
         let mut untold = Vec::new();
         for ((logged, dedupe), _) in logged.into_iter().zip(names).zip(known).filter(|(_, known)| !known) {
-            let changes = self.changes_of(name, &logged).await?;
+            for fabric in &logged.fabrics {
+                if !meant.contains_key(fabric) {
+                    meant.insert(fabric.clone(), self.ledger.fabric_meant(name, fabric).await?);
+                }
+            }
+            let changes = changes(name, &logged, (&ours, &meant));
             if changes.is_empty() {
                 continue;
             }
@@ -60,39 +68,29 @@ impl Runner {
         }
         Ok(found)
     }
+}
 
-    async fn changes_of(
-        &self,
-        name: &NetBoxName,
-        logged: &Logged,
-    ) -> Result<Vec<(FabricName, Target, Change)>, Failure> {
-        let ours: Vec<&Fabric> = self.fabrics.values().filter(|fabric| fabric.netbox == *name).collect();
-        let mut meant: BTreeSet<FabricName> = BTreeSet::new();
-        for fabric in &logged.fabrics {
-            match self.ledger.fabric_meant(name, fabric).await? {
-                Some(fabric) => drop(meant.insert(fabric)),
-                None => meant.extend(ours.iter().map(|ours| ours.name.clone())),
-            }
-        }
-        let change = Change::Object {
-            netbox: name.clone(),
-            object: logged.object.clone(),
-            event: logged.event,
-            // The change log does not tell; the deletion guard holds a fabric's own deletion then.
-            cascade: false,
-            user: logged.user.clone(),
-        };
-        let of = ours.into_iter().filter(|fabric| meant.contains(&fabric.name));
-        Ok(of.map(|fabric| (fabric.name.clone(), fabric.target.clone(), change.clone())).collect())
-    }
+/// What the change is for each of our fabrics that it may be about; `meant` are the references' fabrics.
+fn changes(
+    netbox: &NetBoxName,
+    logged: &Logged,
+    (ours, meant): (&[&Fabric], &BTreeMap<FabricRef, Option<FabricName>>),
+) -> Vec<(FabricName, Target, Change)> {
+    let change = Change::Object {
+        netbox: netbox.clone(),
+        object: logged.object.clone(),
+        event: logged.event,
+        // The change log does not tell; the deletion guard holds a fabric's own deletion then.
+        cascade: false,
+        user: logged.user.clone(),
+    };
+    let names: Vec<&Option<FabricName>> = logged.fabrics.iter().filter_map(|fabric| meant.get(fabric)).collect();
+    let is_meant = |fabric: &Fabric| names.iter().any(|name| name.as_ref().is_none_or(|name| *name == fabric.name));
+    let of = ours.iter().filter(|fabric| is_meant(fabric));
+    of.map(|fabric| (fabric.name.clone(), fabric.target.clone(), change.clone())).collect()
 }
 
 /// The filters of the change log know no parts of a second.
 fn whole_second(time: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
-}
-
-fn millis(time: SystemTime) -> Millis {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

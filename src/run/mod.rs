@@ -23,7 +23,6 @@ mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use url::Url;
 
@@ -160,9 +159,7 @@ impl Runner {
 
     /// When our token for a repository ends, if its server says so.
     pub fn token_expires(&self, name: &RepoName) -> Option<Millis> {
-        let at = self.repositories.get(name)?.repository.expires()?;
-        let since = at.duration_since(UNIX_EPOCH).ok()?;
-        Some(Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+        self.repositories.get(name)?.repository.expires().map(Millis::of)
     }
 
     /// Asks a repository's server for deliveries that never arrived; returns how many come again.
